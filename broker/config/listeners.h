@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/common/result.h"
+#include "broker/config/config_def.h"
+
+namespace broker::config {
+
+/// The numbers are those of RegisterBrokerRecord and BrokerRegistrationRequest.
+enum class SecurityProtocol : std::int16_t {
+  kPlaintext = 0,
+  kSsl = 1,
+  kSaslPlaintext = 2,
+  kSaslSsl = 3,
+};
+std::string_view to_string(SecurityProtocol protocol);
+Result<SecurityProtocol> parse_security_protocol(std::string_view text);
+inline bool uses_tls(SecurityProtocol p) {
+  return p == SecurityProtocol::kSsl || p == SecurityProtocol::kSaslSsl;
+}
+inline bool uses_sasl(SecurityProtocol p) {
+  return p == SecurityProtocol::kSaslPlaintext || p == SecurityProtocol::kSaslSsl;
+}
+
+struct HostPort {
+  std::string host;  // "" listens on all addresses
+  std::uint16_t port = 0;
+
+  auto operator<=>(const HostPort&) const = default;
+};
+
+enum class SslClientAuth { kNone, kRequested, kRequired };
+
+/// From ssl.* and listener.name.<l>.ssl.*. Only PEM stores (ssl.keystore.type=PEM):
+/// ssl.keystore.location is one file with the key and the chain (leaf first),
+/// ssl.truststore.location a bundle of CAs.
+struct TlsSettings {
+  std::string keystore_path;
+  std::string truststore_path;  // "" = none
+  SslClientAuth client_auth = SslClientAuth::kNone;
+  std::vector<std::string> protocols;
+  std::vector<std::string> cipher_suites;
+  bool verify_hostname = true;  // as a client: ssl.endpoint.identification.algorithm=https
+  std::string principal_mapping_rules = "DEFAULT";
+
+  bool operator==(const TlsSettings&) const = default;
+};
+
+struct SaslSettings {
+  std::vector<std::string> enabled_mechanisms;
+  std::map<std::string, std::string> plain_users;  // from listener.name.<l>.plain.sasl.jaas.config
+  std::int64_t max_reauth_ms = 0;
+  std::int32_t max_receive_size = 524288;
+
+  bool operator==(const SaslSettings&) const = default;
+};
+
+struct Listener {
+  std::string name;  // upper case
+  SecurityProtocol protocol = SecurityProtocol::kPlaintext;
+  HostPort bind;
+  HostPort advertised;  // port 0 = the one that binding gave
+  bool is_controller = false;
+  TlsSettings tls;    // when uses_tls(protocol)
+  SaslSettings sasl;  // when uses_sasl(protocol)
+  std::int32_t max_connections = 2147483647;
+
+  bool operator==(const Listener&) const = default;
+};
+
+/// Everything that the listener keys say, from the values of server.properties. Errors:
+/// kInvalidConfig; the detail begins with the key's name and ": ".
+struct ListenerSet {
+  std::vector<Listener> listeners;  // in the order of `listeners`
+  std::string inter_broker_listener;
+  std::vector<std::string> controller_listeners;  // controller.listener.names, may be remote only
+};
+Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller);
+
+/// `name="value"` options of the first login module in a JAAS line.
+Result<std::map<std::string, std::string>> parse_jaas_options(std::string_view text);
+
+}  // namespace broker::config
