@@ -1,0 +1,155 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/common/ids.h"
+#include "broker/common/result.h"
+#include "broker/io/transport.h"
+
+namespace broker::metadata {
+class MetadataImage;
+}
+
+namespace op::kafka {
+
+/// How to reach one cluster. Equal specs are the same connection.
+struct ConnectionSpec {
+  enum class Mode {
+    kMetadataLog,  // observe __cluster_metadata over `controllers`, administer over `brokers`
+    kDescribe,     // paced describes over `brokers`: for clusters that refuse the log to us
+  };
+  Mode mode = Mode::kMetadataLog;
+  std::vector<broker::io::Endpoint> controllers;
+  std::vector<broker::io::Endpoint> brokers;  // bootstrap
+  bool tls = true;
+  std::string ca_pem;           // "" with tls: the system's
+  std::string certificate_pem;  // client certificate, leaf first; "" = none
+  std::string private_key_pem;
+  std::string tls_server_name;  // "" = the endpoint's host
+  std::string sasl_mechanism;   // "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"; "" = none
+  std::string sasl_username;
+  std::string sasl_password;
+
+  bool operator==(const ConnectionSpec&) const = default;
+};
+
+/// What moved between two images, by name, so that only the resources concerned are reconciled.
+struct Changes {
+  bool everything = false;              // first image, or resynchronised from a snapshot
+  std::vector<std::string> topics;      // created, deleted, partitions or configs changed
+  std::vector<std::string> users;       // SCRAM credentials or quotas changed
+  std::vector<std::string> principals;  // ACLs with this principal changed
+  bool brokers = false;                 // registrations, fencing, features
+};
+
+/// What one cluster looks like now, kept current by the metadata watch. Thread-safe.
+class ClusterView {
+ public:
+  virtual ~ClusterView() = default;
+  /// Null until the first image is complete. Afterwards the last known one, also while
+  /// disconnected.
+  virtual std::shared_ptr<const broker::metadata::MetadataImage> image() const = 0;
+  /// Connected, and the image is at the high watermark seen last.
+  virtual bool synced() const = 0;
+  /// "" until known. Of the cluster that answers, which need not be the one of yesterday.
+  virtual std::string cluster_id() const = 0;
+  /// Why it is not synced, for status; "" when it is.
+  virtual std::string problem() const = 0;
+};
+
+/// The answer for one item of a batch: kNone, or Kafka's code and message.
+struct ItemResult {
+  broker::ErrorCode code = broker::ErrorCode::kNone;
+  std::string message;
+  broker::Uuid topic_id;  // of a created topic
+};
+using ItemResults = std::vector<ItemResult>;  // in the order of the request's items
+
+struct NewTopic {
+  std::string name;
+  std::int32_t partitions = -1;          // -1: the broker's default
+  std::int16_t replication_factor = -1;  // -1: the broker's default
+  std::vector<std::pair<std::string, std::string>> configs;
+};
+
+struct PartitionGrowth {
+  std::string topic;
+  std::int32_t total_count = 0;
+};
+
+struct ConfigChange {
+  std::string key;
+  std::optional<std::string> value;  // nullopt: delete the key, back to the default
+};
+struct ConfigAlteration {
+  enum class Type : std::int8_t { kTopic = 2, kBroker = 4 };
+  Type type = Type::kTopic;
+  std::string name;
+  std::vector<ConfigChange> changes;
+};
+
+/// One access rule with the numbers of Kafka's wire format (ResourceType, PatternType,
+/// AclOperation, AclPermissionType).
+struct AclBinding {
+  std::int8_t resource_type = 0;
+  std::string resource_name;
+  std::int8_t pattern_type = 0;
+  std::string principal;
+  std::string host;
+  std::int8_t operation = 0;
+  std::int8_t permission = 0;
+
+  auto operator<=>(const AclBinding&) const = default;
+};
+
+struct ScramChange {
+  std::string username;
+  std::int8_t mechanism = 0;  // 1 SCRAM-SHA-256, 2 SCRAM-SHA-512
+  bool remove = false;
+  std::int32_t iterations = 0;
+  std::vector<std::uint8_t> salt;
+  std::vector<std::uint8_t> salted_password;
+};
+
+/// Administration, one request per call whatever the number of items (callers keep to 1,000).
+/// Thread-safe; `done` runs once, on the client's strand or on the caller's thread, and must not
+/// block. When the request as a whole fails, every item carries its code: kNetworkException and
+/// kRequestTimedOut leave open whether it was carried out.
+class AdminClient {
+ public:
+  using Done = std::function<void(ItemResults)>;
+  virtual ~AdminClient() = default;
+  virtual void create_topics(std::vector<NewTopic> topics, Done done) = 0;
+  virtual void delete_topics(std::vector<std::string> names, Done done) = 0;
+  virtual void create_partitions(std::vector<PartitionGrowth> growths, Done done) = 0;
+  virtual void incremental_alter_configs(std::vector<ConfigAlteration> alterations, Done done) = 0;
+  virtual void create_acls(std::vector<AclBinding> bindings, Done done) = 0;
+  /// Exactly these bindings. An item without a match is kNone.
+  virtual void delete_acls(std::vector<AclBinding> bindings, Done done) = 0;
+  virtual void alter_scram_credentials(std::vector<ScramChange> changes, Done done) = 0;
+};
+
+/// One cluster's view and administration; disconnects when destroyed (no callback afterwards).
+class ClusterConnection {
+ public:
+  virtual ~ClusterConnection() = default;
+  virtual ClusterView& view() = 0;
+  virtual AdminClient& admin() = 0;
+};
+
+/// Makes connections; one per process. `on_change` is called after the view shows the change, on
+/// the client's strand, and when synced() flips; it must not block.
+class Connector {
+ public:
+  using ChangeCallback = std::function<void(const Changes&)>;
+  virtual ~Connector() = default;
+  virtual broker::Result<std::unique_ptr<ClusterConnection>> connect(const ConnectionSpec& spec,
+                                                                     ChangeCallback on_change) = 0;
+};
+
+}  // namespace op::kafka

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "broker/common/result.h"
+#include "broker/io/transport.h"
+#include "operator/kube/object.h"
+
+namespace op::provider {
+
+/// How brokers run and where they are reached, as far as it differs between providers. Everything
+/// else about them is ordinary objects in the ResourceStore.
+class Infrastructure {
+ public:
+  virtual ~Infrastructure() = default;
+
+  struct NodeName {
+    kube::ObjectKey cluster;
+    std::string pod;           // "orders-main-0"
+    std::string headless_dns;  // "orders-main-0.orders-brokers.kafka.svc"
+  };
+  /// The address of one node's port as *this process* reaches it: the pod's own name in a cluster,
+  /// loopback for child processes.
+  virtual broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const = 0;
+  /// True when the names of pods do not resolve and the certificate is checked against
+  /// `NodeName::headless_dns` instead.
+  virtual bool connects_by_other_name() const = 0;
+};
+
+}  // namespace op::provider
