@@ -40,7 +40,7 @@ function(add_module name)
   endif()
   target_include_directories(${name} ${scope} ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
   target_link_libraries(${name} ${scope} ${M_DEPS})
-  if(M_PRIVATE_DEPS)
+  if(M_PRIVATE_DEPS AND scope STREQUAL "PUBLIC")  # a module of headers only links nothing
     target_link_libraries(${name} PRIVATE ${M_PRIVATE_DEPS})
   endif()
   if(headers)
