@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/common/result.h"
+#include "broker/security/scram.h"
+
+namespace broker::security {
+
+/// Where servers look users up. Called on any strand: implementations hand out values from an
+/// immutable snapshot.
+class CredentialStore {
+ public:
+  virtual ~CredentialStore() = default;
+  virtual std::optional<ScramCredential> scram(ScramMechanism mechanism,
+                                               std::string_view user) const = 0;
+  virtual std::optional<std::string> plain_password(std::string_view user) const = 0;
+};
+
+/// One step of an exchange: the token for the other side (may be empty), and whether it is over.
+struct SaslStep {
+  Bytes token;
+  bool complete = false;
+};
+
+/// The server's end of one authentication: pure, no clock, no socket.
+class SaslServer {
+ public:
+  virtual ~SaslServer() = default;
+  /// Errors: kSaslAuthenticationFailed; the detail is safe to show the client and says nothing
+  /// about which part was wrong. After an error the exchange is dead.
+  virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
+  /// The user's name, after `complete`.
+  virtual const std::string& user() const = 0;
+};
+
+/// The client's end. The first call gets an empty token.
+class SaslClient {
+ public:
+  virtual ~SaslClient() = default;
+  /// Errors: kSaslAuthenticationFailed when the server's answer is wrong or does not prove that it
+  /// knows the password.
+  virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
+};
+
+/// The mechanisms that are implemented: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512".
+const std::vector<std::string>& supported_sasl_mechanisms();
+
+/// `credentials` must outlive the exchange. Errors: kUnsupportedSaslMechanism.
+Result<std::unique_ptr<SaslServer>> make_sasl_server(std::string_view mechanism,
+                                                     const CredentialStore& credentials);
+/// SCRAM's second step computes PBKDF2 (a few ms). Errors: kUnsupportedSaslMechanism.
+Result<std::unique_ptr<SaslClient>> make_sasl_client(std::string_view mechanism, std::string user,
+                                                     std::string password);
+
+/// SCRAM ends with a chosen nonce, for the RFCs' test vectors.
+std::unique_ptr<SaslServer> make_scram_server(ScramMechanism mechanism,
+                                              const CredentialStore& credentials,
+                                              std::string server_nonce);
+std::unique_ptr<SaslClient> make_scram_client(ScramMechanism mechanism, std::string user,
+                                              std::string password, std::string client_nonce);
+
+}  // namespace broker::security

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "broker/common/function.h"
+#include "broker/common/slice.h"
+#include "broker/common/time.h"
+#include "broker/io/strand.h"
+#include "broker/io/transport.h"
+#include "broker/protocol/frame.h"
+#include "broker/security/sasl.h"
+#include "broker/security/types.h"
+
+namespace broker::server {
+
+using security::CredentialStore;
+using security::SecurityProtocol;
+
+/// Who a request comes from. Immutable: a step of the connection (authentication, ApiVersions)
+/// makes a new one.
+struct Session {
+  std::string listener;
+  SecurityProtocol protocol = SecurityProtocol::kPlaintext;
+  security::Principal principal;  // User:ANONYMOUS until proven otherwise
+  bool authenticated = false;     // true on listeners that ask for nothing
+  io::Endpoint peer, local;       // peer.host is what ACL hosts are compared with
+  std::string client_software_name, client_software_version;  // "" until ApiVersions v3+
+};
+
+/// One request, undecoded. `body` shares the receive buffer.
+struct Request {
+  std::shared_ptr<const Session> session;
+  protocol::RequestHeader header;
+  Slice body;
+  Instant received{};
+  io::Strand* strand = nullptr;  // the connection's
+};
+
+/// What becomes of a request.
+struct Reply {
+  enum class Kind { kSend, kNothing, kClose };
+  Kind kind = Kind::kClose;
+  Slices framed;       // kSend: size, response header and body
+  std::string reason;  // kClose: for the log
+};
+
+/// The one answer to one request: move-only, used exactly once, from any strand. The connection
+/// keeps the order of answers whatever the order of calls. If it is dropped unused the connection
+/// closes.
+class Responder {
+ public:
+  Responder() = default;
+  explicit Responder(UniqueFunction<void(Reply)> deliver) : deliver_(std::move(deliver)) {}
+  ~Responder();
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&& other) noexcept;
+
+  void send(Slices framed);
+  /// Produce with acks=0.
+  void send_nothing();
+  void close_connection(std::string reason);
+  explicit operator bool() const { return static_cast<bool>(deliver_); }
+
+ private:
+  void deliver(Reply reply);
+  UniqueFunction<void(Reply)> deliver_;
+};
+
+/// Takes the requests of authenticated connections, and ApiVersions of any.
+class RequestSink {
+ public:
+  virtual ~RequestSink() = default;
+  /// Whether `listener` serves this version; otherwise the connection is closed. Any strand.
+  virtual bool accepts(const std::string& listener, std::int16_t api_key,
+                       std::int16_t version) const = 0;
+  /// On the connection's strand, in the order in which they arrived.
+  virtual void on_request(Request request, Responder responder) = 0;
+};
+
+}  // namespace broker::server
