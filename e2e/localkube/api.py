@@ -1,0 +1,42 @@
+"""A few plain requests to the API server: enough to watch a cluster come up without a kubectl process per look."""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+
+from e2e.localkube import layout, pki
+
+
+class Api:
+    def __init__(self):
+        self._tls = ssl.create_default_context(cafile=str(layout.root() / "pki" / "ca.crt"))
+        self._token = pki.token()
+
+    def get(self, path, timeout=2.0):
+        """The decoded answer, or None when there is none (not up yet, refused, no such object)."""
+        request = urllib.request.Request(layout.api_url() + path, headers={"Authorization": f"Bearer {self._token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout, context=self._tls) as answer:
+                body = answer.read()
+        except (OSError, urllib.error.URLError):
+            return None
+        try:
+            return json.loads(body)
+        except ValueError:
+            return body.decode(errors="replace")
+
+    def ready(self):
+        return self.get("/readyz") == "ok"
+
+    def ready_nodes(self):
+        """name -> (is Ready, time of its last lease renewal as RFC 3339, '' if never)."""
+        nodes = self.get("/api/v1/nodes") or {}
+        leases = self.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases") or {}
+        renewed = {lease["metadata"]["name"]: lease["spec"].get("renewTime", "") for lease in leases.get("items", [])}
+        found = {}
+        for node in nodes.get("items", []):
+            conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
+            name = node["metadata"]["name"]
+            found[name] = (conditions.get("Ready") == "True", renewed.get(name, ""))
+        return found
