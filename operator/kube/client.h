@@ -94,6 +94,9 @@ class KubeClient {
 std::string resource_path(const Kind& kind, const std::string& ns, const std::string& name,
                           std::string_view subresource = {});
 
+/// Percent-encodes everything but unreserved characters.
+std::string escape_query(std::string_view text);
+
 /// Now as RFC 3339: "2026-11-21T08:45:33Z", with microseconds for leases and events.
 std::string rfc3339_now(bool micros = false);
 

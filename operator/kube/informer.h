@@ -47,7 +47,7 @@ class Informer {
   void run(std::stop_token stop);
   broker::Result<std::string> relist();
   /// Follows one watch; returns how it ended, having moved `version` on.
-  broker::Result<void> watch(std::string& version, std::stop_token stop, bool& progressed);
+  broker::Result<void> watch(std::string& version, std::stop_token stop);
   broker::Result<void> on_event(std::string_view line, std::string& version);
   void store(const ObjectPtr& object);
   void drop(const ObjectKey& key);

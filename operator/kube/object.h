@@ -33,6 +33,7 @@ inline constexpr Kind kUser{"millrace.io", "v1beta1", "User", "users"};
 inline constexpr Kind kAcl{"millrace.io", "v1beta1", "ACL", "acls"};
 inline constexpr Kind kExternalCluster{"millrace.io", "v1beta1", "ExternalCluster",
                                        "externalclusters"};
+inline constexpr Kind kRebalance{"millrace.io", "v1beta1", "Rebalance", "rebalances"};
 inline constexpr Kind kStatefulSet{"apps", "v1", "StatefulSet", "statefulsets"};
 inline constexpr Kind kService{"", "v1", "Service", "services"};
 inline constexpr Kind kConfigMap{"", "v1", "ConfigMap", "configmaps"};

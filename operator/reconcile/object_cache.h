@@ -30,27 +30,39 @@ class ObjectCache {
 
   /// Returns what was there before.
   Ptr put(const ObjectKey& key, Ptr value) {
-    const std::lock_guard lock(mutex_);
-    Ptr& slot = objects_[key];
-    Ptr old = std::move(slot);
-    slot = std::move(value);
-    for (auto& [name, index] : indexes_) {
-      if (old) index.remove(key, *old);
-      index.insert(key, *slot);
-    }
-    return old;
+    return put_if(key, std::move(value), [](const Ptr&) { return true; }).second;
   }
 
-  Ptr erase(const ObjectKey& key) {
+  /// Puts `value` if `wins(current)`, where current may be null; nothing comes between the two.
+  /// Returns whether it did, and what was there before.
+  std::pair<bool, Ptr> put_if(const ObjectKey& key, Ptr value,
+                              const std::function<bool(const Ptr& current)>& wins) {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(key);
-    if (found == objects_.end()) return nullptr;
+    Ptr old = found == objects_.end() ? nullptr : found->second;
+    if (!wins(old)) return {false, std::move(old)};
+    if (old) {
+      for (auto& [name, index] : indexes_) index.remove(key, *old);
+    }
+    for (auto& [name, index] : indexes_) index.insert(key, *value);
+    objects_[key] = std::move(value);
+    return {true, std::move(old)};
+  }
+
+  /// Erases if `agrees(current)`; returns what was erased.
+  Ptr erase_if(const ObjectKey& key, const std::function<bool(const T& current)>& agrees) {
+    const std::lock_guard lock(mutex_);
+    const auto found = objects_.find(key);
+    if (found == objects_.end() || !agrees(*found->second)) return nullptr;
     Ptr old = std::move(found->second);
     objects_.erase(found);
     for (auto& [name, index] : indexes_) index.remove(key, *old);
     return old;
   }
 
+  Ptr erase(const ObjectKey& key) {
+    return erase_if(key, [](const T&) { return true; });
+  }
   Ptr get(const ObjectKey& key) const {
     const std::lock_guard lock(mutex_);
     const auto found = objects_.find(key);
