@@ -48,9 +48,9 @@ broker::Result<ApiServer> read_context(const YAML::Node& root, const std::string
                                        const std::string& wanted) {
   const std::string name = wanted.empty() ? text(root, "current-context") : wanted;
   const YAML::Node context = named(root["contexts"], name, "context");
-  if (!context) return Error{ErrorCode::kInvalidConfig, "no context '" + name + "'"};
+  if (!context.IsMap()) return Error{ErrorCode::kInvalidConfig, "no context '" + name + "'"};
   const YAML::Node cluster = named(root["clusters"], text(context, "cluster"), "cluster");
-  if (!cluster) {
+  if (!cluster.IsMap()) {
     return Error{ErrorCode::kInvalidConfig, "no cluster '" + text(context, "cluster") + "'"};
   }
   ApiServer server;
@@ -61,7 +61,7 @@ broker::Result<ApiServer> read_context(const YAML::Node& root, const std::string
   server.tls_server_name = text(cluster, "tls-server-name");
   server.ns = text(context, "namespace").empty() ? "default" : text(context, "namespace");
   const YAML::Node user = named(root["users"], text(context, "user"), "user");
-  if (!user) return server;
+  if (!user.IsMap()) return server;
   if (user["exec"] || user["auth-provider"]) {
     return Error{ErrorCode::kUnsupportedVersion,
                  "user '" + text(context, "user") +
