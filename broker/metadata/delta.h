@@ -23,7 +23,7 @@ struct MetadataChanges {
   std::set<BrokerId> controllers;
   std::set<ConfigResource> configs;
   std::set<Uuid> acls;
-  std::set<std::pair<std::string, ScramMechanism>> scram;
+  std::set<std::pair<std::string, security::ScramMechanism>> scram;
   std::set<QuotaEntity> client_quotas;
   bool features = false;
   bool producer_ids = false;

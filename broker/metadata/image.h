@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,13 +10,13 @@
 
 #include "broker/common/ids.h"
 #include "broker/common/persistent_map.h"
-#include "broker/common/slice.h"
 #include "broker/common/time.h"
 #include "broker/config/config_def.h"
 #include "broker/metadata/cluster_image.h"
 #include "broker/metadata/features.h"
 #include "broker/metadata/topics_image.h"
 #include "broker/security/acl.h"
+#include "broker/security/scram.h"
 
 namespace broker::metadata {
 
@@ -61,22 +62,12 @@ struct ClientQuotasImage {
   bool operator==(const ClientQuotasImage&) const = default;
 };
 
-/// The numbers are those of UserScramCredentialRecord.
-enum class ScramMechanism : std::int8_t { kSha256 = 1, kSha512 = 2 };
-
-struct ScramCredentialImage {
-  Slice salt;
-  Slice stored_key;
-  Slice server_key;
-  std::int32_t iterations = 0;
-
-  bool operator==(const ScramCredentialImage&) const = default;
-};
-
 struct ScramImage {
-  PersistentMap<std::pair<std::string, ScramMechanism>, ScramCredentialImage> credentials;
+  PersistentMap<std::pair<std::string, security::ScramMechanism>, security::ScramCredential>
+      credentials;
 
-  const ScramCredentialImage* find(const std::string& user, ScramMechanism mechanism) const {
+  const security::ScramCredential* find(const std::string& user,
+                                        security::ScramMechanism mechanism) const {
     return credentials.find(std::pair(user, mechanism));
   }
   bool operator==(const ScramImage&) const = default;

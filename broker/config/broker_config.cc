@@ -1,0 +1,281 @@
+#include "broker/config/broker_config.h"
+
+#include <charconv>
+#include <set>
+#include <type_traits>
+
+#include "broker/config/text.h"
+
+namespace broker::config {
+namespace {
+
+constexpr std::string_view kListenerPrefix = "listener.name.";
+
+/// listener.name.<listener>.[<mechanism>.]<key> carries a known key at its end.
+bool is_listener_key(std::string_view name) {
+  if (name.rfind(kListenerPrefix, 0) != 0) return false;
+  for (std::size_t dot = name.find('.', kListenerPrefix.size()); dot != name.npos;
+       dot = name.find('.', dot + 1))
+    if (ConfigDef::broker().find(name.substr(dot + 1)) != nullptr) return true;
+  return false;
+}
+
+std::string at(std::string_view source, int line) {
+  std::string out(source);
+  if (line > 0) out += ":" + std::to_string(line);
+  return out + ": ";
+}
+
+/// Typed access to values that were validated before.
+class Fields {
+ public:
+  explicit Fields(const ConfigMap& values) : values_(values) {}
+
+  std::optional<std::string> text(std::string_view key) const {
+    if (const auto it = values_.find(key); it != values_.end())
+      return std::string(trim(it->second));
+    const ConfigKey* known = ConfigDef::broker().find(key);
+    CHECK(known != nullptr);
+    return known->default_value;
+  }
+  template <class T>
+  void take(std::string_view key, T& field) const {
+    const auto value = text(key);
+    if (!value) return;
+    if constexpr (std::is_same_v<T, bool>)
+      field = to_boolean(*value);
+    else if constexpr (std::is_integral_v<T>)
+      field = static_cast<T>(to_integer(*value));
+    else
+      field = *value;
+  }
+
+ private:
+  const ConfigMap& values_;
+};
+
+void take_network(const Fields& f, BrokerConfig& c) {
+  f.take("num.network.threads", c.num_network_threads);
+  f.take("num.io.threads", c.num_io_threads);
+  f.take("background.threads", c.background_threads);
+  f.take("num.recovery.threads.per.data.dir", c.num_recovery_threads_per_data_dir);
+  f.take("queued.max.requests", c.queued_max_requests);
+  f.take("queued.max.request.bytes", c.queued_max_request_bytes);
+  f.take("socket.request.max.bytes", c.socket_request_max_bytes);
+  f.take("socket.send.buffer.bytes", c.socket_send_buffer_bytes);
+  f.take("socket.receive.buffer.bytes", c.socket_receive_buffer_bytes);
+  f.take("socket.listen.backlog.size", c.socket_listen_backlog_size);
+  f.take("connections.max.idle.ms", c.connections_max_idle_ms);
+  f.take("connection.failed.authentication.delay.ms", c.connection_failed_authentication_delay_ms);
+  f.take("request.timeout.ms", c.request_timeout_ms);
+}
+
+void take_log(const Fields& f, BrokerConfig& c) {
+  f.take("auto.create.topics.enable", c.auto_create_topics_enable);
+  f.take("num.partitions", c.num_partitions);
+  f.take("default.replication.factor", c.default_replication_factor);
+  f.take("delete.topic.enable", c.delete_topic_enable);
+  f.take("log.retention.check.interval.ms", c.log_retention_check_interval_ms);
+  f.take("log.initial.task.delay.ms", c.log_initial_task_delay_ms);
+  f.take("log.flush.scheduler.interval.ms", c.log_flush_scheduler_interval_ms);
+  f.take("log.flush.offset.checkpoint.interval.ms", c.log_flush_offset_checkpoint_interval_ms);
+  f.take("log.flush.start.offset.checkpoint.interval.ms",
+         c.log_flush_start_offset_checkpoint_interval_ms);
+  f.take("replica.lag.time.max.ms", c.replica_lag_time_max_ms);
+  f.take("replica.high.watermark.checkpoint.interval.ms",
+         c.replica_high_watermark_checkpoint_interval_ms);
+  f.take("fetch.max.bytes", c.fetch_max_bytes);
+  f.take("max.incremental.fetch.session.cache.slots", c.max_incremental_fetch_session_cache_slots);
+  f.take("producer.id.expiration.ms", c.producer_id_expiration_ms);
+  f.take("producer.id.expiration.check.interval.ms", c.producer_id_expiration_check_interval_ms);
+}
+
+void take_quorum(const Fields& f, BrokerConfig& c) {
+  f.take("controlled.shutdown.enable", c.controlled_shutdown_enable);
+  f.take("broker.heartbeat.interval.ms", c.broker_heartbeat_interval_ms);
+  f.take("broker.session.timeout.ms", c.broker_session_timeout_ms);
+  f.take("initial.broker.registration.timeout.ms", c.initial_broker_registration_timeout_ms);
+  f.take("controller.quorum.append.linger.ms", c.controller_quorum_append_linger_ms);
+  f.take("controller.quorum.fetch.max.bytes", c.controller_quorum_fetch_max_bytes);
+  f.take("metadata.log.max.record.bytes.between.snapshots",
+         c.metadata_log_max_record_bytes_between_snapshots);
+  f.take("metadata.log.max.snapshot.interval.ms", c.metadata_log_max_snapshot_interval_ms);
+  f.take("metadata.log.segment.bytes", c.metadata_log_segment_bytes);
+  f.take("metadata.log.segment.ms", c.metadata_log_segment_ms);
+  f.take("metadata.max.retention.bytes", c.metadata_max_retention_bytes);
+  f.take("metadata.max.retention.ms", c.metadata_max_retention_ms);
+  f.take("metadata.max.idle.interval.ms", c.metadata_max_idle_interval_ms);
+}
+
+void take_groups(const Fields& f, BrokerConfig& c) {
+  f.take("offsets.topic.num.partitions", c.offsets_topic_num_partitions);
+  f.take("offsets.topic.replication.factor", c.offsets_topic_replication_factor);
+  f.take("offsets.topic.segment.bytes", c.offsets_topic_segment_bytes);
+  f.take("offsets.retention.minutes", c.offsets_retention_minutes);
+  f.take("offsets.retention.check.interval.ms", c.offsets_retention_check_interval_ms);
+  f.take("offset.metadata.max.bytes", c.offset_metadata_max_bytes);
+  f.take("offsets.commit.timeout.ms", c.offsets_commit_timeout_ms);
+  f.take("group.initial.rebalance.delay.ms", c.group_initial_rebalance_delay_ms);
+  f.take("group.min.session.timeout.ms", c.group_min_session_timeout_ms);
+  f.take("group.max.session.timeout.ms", c.group_max_session_timeout_ms);
+  f.take("group.max.size", c.group_max_size);
+}
+
+Error bad(std::string_view key, const std::string& why) {
+  return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
+}
+
+Result<HostPort> parse_host_port(std::string_view key, const std::string& text) {
+  HostPort out;
+  const auto colon = text.rfind(':');
+  const std::string port = colon == text.npos ? "" : text.substr(colon + 1);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
+  if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0)
+    return bad(key, "'" + text + "' is not an address (allowed: host:port)");
+  out.host = text.substr(0, colon);
+  if (out.host.front() == '[' && out.host.back() == ']')
+    out.host = out.host.substr(1, out.host.size() - 2);
+  return out;
+}
+
+Result<void> take_voters(const Fields& f, BrokerConfig& c) {
+  constexpr std::string_view kVoters = "controller.quorum.voters";
+  for (const std::string& voter : to_list(*f.text(kVoters))) {
+    const auto at_sign = voter.find('@');
+    QuorumVoter out;
+    const auto [end, error] =
+        std::from_chars(voter.data(), voter.data() + std::min(at_sign, voter.size()), out.id.value);
+    if (at_sign == voter.npos || error != std::errc() || end != voter.data() + at_sign)
+      return bad(kVoters, "'" + voter + "' is not a voter (allowed: id@host:port)");
+    ASSIGN_OR_RETURN(out.endpoint, parse_host_port(kVoters, voter.substr(at_sign + 1)));
+    c.quorum_voters.push_back(std::move(out));
+  }
+  constexpr std::string_view kServers = "controller.quorum.bootstrap.servers";
+  for (const std::string& server : to_list(*f.text(kServers))) {
+    ASSIGN_OR_RETURN(HostPort address, parse_host_port(kServers, server));
+    c.quorum_bootstrap_servers.push_back(std::move(address));
+  }
+  return {};
+}
+
+Result<void> take_node(const Fields& f, BrokerConfig& c) {
+  for (const std::string& role : to_list(*f.text("process.roles"))) {
+    if (role == "broker") c.is_broker = true;
+    if (role == "controller") c.is_controller = true;
+  }
+  if (!c.is_broker && !c.is_controller)
+    return bad("process.roles", "must not be empty (allowed: broker, controller)");
+  f.take("node.id", c.node_id.value);
+  if (c.values.contains("broker.id") && to_integer(*f.text("broker.id")) != c.node_id.value)
+    return bad("broker.id", "You must set `node.id` to the same value as `broker.id`.");
+  if (const auto rack = f.text("broker.rack"); rack && !rack->empty()) c.rack = *rack;
+  const auto dirs = f.text("log.dirs");
+  c.log_dirs = to_list(dirs && !dirs->empty() ? *dirs : *f.text("log.dir"));
+  if (c.log_dirs.empty()) return bad("log.dirs", "At least one log directory must be defined");
+  if (std::set<std::string>(c.log_dirs.begin(), c.log_dirs.end()).size() != c.log_dirs.size())
+    return bad("log.dirs", "a directory is named twice");
+  c.metadata_log_dir = c.log_dirs.front();
+  f.take("metadata.log.dir", c.metadata_log_dir);
+  f.take("authorizer.class.name", c.authorizer_class_name);
+  return {};
+}
+
+/// Keys of Kafka's authorizer, which its own table does not list.
+Result<void> take_authorizer(BrokerConfig& c) {
+  if (const auto it = c.values.find("super.users"); it != c.values.end()) {
+    for (const std::string& user : split(it->second, ';')) {
+      const std::string name(trim(user));
+      if (name.empty()) continue;
+      if (name.find(':') == name.npos || name.front() == ':')
+        return bad("super.users", "'" + name + "' is not a principal (allowed: User:name;User:…)");
+      c.super_users.push_back(name);
+    }
+  }
+  if (const auto it = c.values.find("allow.everyone.if.no.acl.found"); it != c.values.end()) {
+    const std::string text = upper(trim(it->second));
+    if (text != "TRUE" && text != "FALSE")
+      return bad("allow.everyone.if.no.acl.found",
+                 "'" + it->second + "' is not a boolean (allowed: true, false)");
+    c.allow_everyone_if_no_acl_found = text == "TRUE";
+  }
+  if (!c.authorizer_class_name.empty() &&
+      c.authorizer_class_name.find("StandardAuthorizer") == std::string::npos)
+    return bad("authorizer.class.name",
+               "'" + c.authorizer_class_name +
+                   "' is not supported (allowed: empty, "
+                   "org.apache.kafka.metadata.authorizer.StandardAuthorizer)");
+  return {};
+}
+
+bool is_authorizer_key(std::string_view key) {
+  return key == "super.users" || key == "allow.everyone.if.no.acl.found";
+}
+
+Result<void> take_all(BrokerConfig& c) {
+  const Fields f(c.values);
+  RETURN_IF_ERROR(take_node(f, c));
+  RETURN_IF_ERROR(take_authorizer(c));
+  take_network(f, c);
+  take_log(f, c);
+  take_quorum(f, c);
+  take_groups(f, c);
+  RETURN_IF_ERROR(take_voters(f, c));
+  ASSIGN_OR_RETURN(c.listeners, parse_listeners(c.values, c.is_broker, c.is_controller));
+  if (c.quorum_voters.empty() && c.quorum_bootstrap_servers.empty() && !c.is_controller)
+    return bad("controller.quorum.bootstrap.servers",
+               "a broker needs it or controller.quorum.voters to find the controllers");
+  return {};
+}
+
+}  // namespace
+
+const Listener* BrokerConfig::find_listener(std::string_view name) const {
+  for (const Listener& listener : listeners.listeners)
+    if (listener.name == name) return &listener;
+  return nullptr;
+}
+
+Result<ParsedBrokerConfig> make_broker_config(std::vector<Property> properties,
+                                              std::string_view source) {
+  ParsedBrokerConfig out;
+  std::map<std::string, int, std::less<>> lines;
+  for (Property& property : properties) {
+    lines[property.key] = property.line;
+    out.config.values[property.key] = std::move(property.value);
+  }
+  for (const auto& [name, value] : out.config.values) {
+    const ConfigKey* key = ConfigDef::broker().find(name);
+    if (key == nullptr) {
+      if (!is_listener_key(name) && !is_authorizer_key(name))
+        out.warnings.push_back(at(source, lines[name]) + "unknown key " + name + " is ignored");
+      continue;
+    }
+    if (const auto valid = validate(*key, value); !valid.ok())
+      return Error{ErrorCode::kInvalidConfig, at(source, lines[name]) + valid.error().detail +
+                                                  " (allowed: " + describe_allowed(*key) + ")"};
+  }
+  for (const auto& [name, key] : ConfigDef::broker().keys())
+    if (key.required && !out.config.values.contains(name))
+      return Error{ErrorCode::kInvalidConfig,
+                   at(source, 0) + "Missing required configuration \"" + name +
+                       "\" which has no default value. (allowed: " + describe_allowed(key) + ")"};
+  if (const auto taken = take_all(out.config); !taken.ok()) {
+    const std::string& detail = taken.error().detail;  // "key: why"
+    const auto line = lines.find(detail.substr(0, detail.find(": ")));
+    return Error{ErrorCode::kInvalidConfig,
+                 at(source, line == lines.end() ? 0 : line->second) + detail};
+  }
+  return out;
+}
+
+Result<ParsedBrokerConfig> parse_broker_config(std::string_view text, std::string_view file_name,
+                                               const FileReader& read_file) {
+  auto properties = parse_properties(text);
+  if (!properties.ok())
+    return Error{ErrorCode::kInvalidConfig, at(file_name, 0) + properties.error().detail};
+  if (const auto resolved = resolve_providers(*properties, read_file); !resolved.ok())
+    return Error{ErrorCode::kInvalidConfig, at(file_name, 0) + resolved.error().detail};
+  return make_broker_config(std::move(*properties), file_name);
+}
+
+}  // namespace broker::config

@@ -1,0 +1,370 @@
+#include "broker/config/listeners.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+
+#include "broker/config/text.h"
+
+namespace broker::config {
+namespace {
+
+Error bad(std::string_view key, const std::string& why) {
+  return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string value_of(const ConfigMap& values, std::string_view key) {
+  if (const auto it = values.find(key); it != values.end()) return it->second;
+  const ConfigKey* known = ConfigDef::broker().find(key);
+  return known != nullptr ? known->default_value.value_or("") : "";
+}
+
+/// The listener's own value of a key, else the general one, else the default.
+struct ListenerValues {
+  const ConfigMap& values;
+  std::string prefix;  // "listener.name.internal."
+
+  std::string get(std::string_view key) const {
+    if (const auto it = values.find(prefix + std::string(key)); it != values.end())
+      return it->second;
+    return value_of(values, key);
+  }
+  std::string name_of(std::string_view key) const {
+    return values.contains(prefix + std::string(key)) ? prefix + std::string(key)
+                                                      : std::string(key);
+  }
+};
+
+struct NamedEndpoint {
+  std::string name;
+  HostPort endpoint;
+};
+
+Result<NamedEndpoint> parse_endpoint(std::string_view key, const std::string& text,
+                                     bool allow_port_zero) {
+  const std::string shape = "'" + text + "' is not a listener (allowed: NAME://host:port)";
+  const auto scheme = text.find("://");
+  const auto colon = text.rfind(':');
+  if (scheme == text.npos || scheme == 0 || colon < scheme + 3) return bad(key, shape);
+  NamedEndpoint out;
+  out.name = upper(trim(text.substr(0, scheme)));
+  std::string host = text.substr(scheme + 3, colon - scheme - 3);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != host.npos)
+    return bad(key, shape + "; IPv6 addresses need brackets");
+  const std::string port = text.substr(colon + 1);
+  const auto [end, error] =
+      std::from_chars(port.data(), port.data() + port.size(), out.endpoint.port);
+  if (error != std::errc() || end != port.data() + port.size())
+    return bad(key, "'" + text + "' needs a port (allowed: 0..65535)");
+  if (out.endpoint.port == 0 && !allow_port_zero)
+    return bad(key, "'" + text + "' needs a port other than 0");
+  out.endpoint.host = std::move(host);
+  return out;
+}
+
+Result<std::vector<NamedEndpoint>> parse_endpoints(std::string_view key, std::string_view text,
+                                                   bool allow_port_zero) {
+  std::vector<NamedEndpoint> out;
+  std::set<std::string> names;
+  for (const std::string& element : to_list(text)) {
+    ASSIGN_OR_RETURN(NamedEndpoint endpoint, parse_endpoint(key, element, allow_port_zero));
+    if (!names.insert(endpoint.name).second)
+      return bad(key, "Each listener must have a different name, but " + endpoint.name +
+                          " is there twice: " + std::string(text));
+    out.push_back(std::move(endpoint));
+  }
+  return out;
+}
+
+using ProtocolMap = std::map<std::string, SecurityProtocol>;
+
+Result<ProtocolMap> parse_protocol_map(const ConfigMap& values,
+                                       const std::vector<std::string>& controller_names) {
+  constexpr std::string_view kKey = "listener.security.protocol.map";
+  ProtocolMap map;
+  for (const std::string& pair : to_list(value_of(values, kKey))) {
+    const auto colon = pair.find(':');
+    const auto protocol =
+        parse_security_protocol(colon == pair.npos ? "" : trim(pair.substr(colon + 1)));
+    if (colon == pair.npos || !protocol.ok())
+      return bad(kKey, "'" + pair +
+                           "' is not NAME:PROTOCOL (allowed: PLAINTEXT, SSL, "
+                           "SASL_PLAINTEXT, SASL_SSL)");
+    map[upper(trim(pair.substr(0, colon)))] = *protocol;
+  }
+  // As Kafka: without a map of one's own the controller's listener is plaintext.
+  if (!values.contains(kKey))
+    for (const std::string& name : controller_names)
+      map.emplace(name, SecurityProtocol::kPlaintext);
+  return map;
+}
+
+Result<TlsSettings> parse_tls(const ListenerValues& of) {
+  for (const std::string_view key : {"ssl.keystore.key", "ssl.keystore.certificate.chain",
+                                     "ssl.truststore.certificates", "ssl.key.password"})
+    if (!of.get(key).empty())
+      return bad(of.name_of(key),
+                 "not supported; give a PEM file without a password in ssl.keystore.location and "
+                 "ssl.truststore.location");
+  TlsSettings tls;
+  tls.keystore_path = of.get("ssl.keystore.location");
+  tls.truststore_path = of.get("ssl.truststore.location");
+  if (tls.keystore_path.empty())
+    return bad(of.name_of("ssl.keystore.location"),
+               "a TLS listener needs a PEM file that holds its key and certificate chain");
+  for (const std::string_view store : {"keystore", "truststore"}) {
+    const std::string type = "ssl." + std::string(store) + ".type";
+    if (!of.get("ssl." + std::string(store) + ".location").empty() && upper(of.get(type)) != "PEM")
+      return bad(of.name_of(type), "'" + of.get(type) + "' is not supported (allowed: PEM)");
+  }
+  const std::string auth = of.get("ssl.client.auth");
+  if (auth == "required") {
+    tls.client_auth = SslClientAuth::kRequired;
+  } else if (auth == "requested") {
+    tls.client_auth = SslClientAuth::kRequested;
+  } else if (auth != "none") {
+    return bad(of.name_of("ssl.client.auth"),
+               "'" + auth + "' is not known (allowed: required, requested, none)");
+  }
+  if (tls.client_auth != SslClientAuth::kNone && tls.truststore_path.empty())
+    return bad(of.name_of("ssl.truststore.location"),
+               "ssl.client.auth=" + auth + " needs a PEM file with the CAs to trust");
+  tls.protocols = to_list(of.get("ssl.enabled.protocols"));
+  for (const std::string& protocol : tls.protocols)
+    if (protocol != "TLSv1.2" && protocol != "TLSv1.3")
+      return bad(of.name_of("ssl.enabled.protocols"),
+                 "'" + protocol + "' is not supported (allowed: TLSv1.2, TLSv1.3)");
+  tls.cipher_suites = to_list(of.get("ssl.cipher.suites"));
+  tls.verify_hostname = !of.get("ssl.endpoint.identification.algorithm").empty();
+  tls.principal_mapping_rules = of.get("ssl.principal.mapping.rules");
+  return tls;
+}
+
+/// user_alice="secret" of the PLAIN login module.
+Result<std::map<std::string, std::string>> parse_plain_users(const ListenerValues& of) {
+  std::string key = "plain.sasl.jaas.config";
+  std::string text = of.get(key);
+  if (text.empty()) text = of.get(key = "sasl.jaas.config");
+  std::map<std::string, std::string> users;
+  if (text.empty()) return users;
+  auto options = parse_jaas_options(text);
+  if (!options.ok()) return bad(of.name_of(key), options.error().detail);
+  constexpr std::string_view kUser = "user_";
+  for (const auto& [name, password] : *options)
+    if (name.rfind(kUser, 0) == 0) users[name.substr(kUser.size())] = password;
+  return users;
+}
+
+Result<SaslSettings> parse_sasl(const ListenerValues& of) {
+  SaslSettings sasl;
+  for (const std::string& mechanism : to_list(of.get("sasl.enabled.mechanisms"))) {
+    if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512")
+      return bad(
+          of.name_of("sasl.enabled.mechanisms"),
+          "'" + mechanism + "' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512)");
+    sasl.enabled_mechanisms.push_back(mechanism);
+  }
+  ASSIGN_OR_RETURN(sasl.plain_users, parse_plain_users(of));
+  for (const std::string_view key : {"connections.max.reauth.ms", "sasl.server.max.receive.size"})
+    if (const auto valid = validate(*ConfigDef::broker().find(key), of.get(key)); !valid.ok())
+      return bad(of.name_of(key), valid.error().detail);
+  sasl.max_reauth_ms = to_integer(of.get("connections.max.reauth.ms"));
+  sasl.max_receive_size =
+      static_cast<std::int32_t>(to_integer(of.get("sasl.server.max.receive.size")));
+  return sasl;
+}
+
+Result<void> fill_advertised(const ConfigMap& values, std::vector<Listener>& listeners) {
+  constexpr std::string_view kKey = "advertised.listeners";
+  for (Listener& listener : listeners) {
+    listener.advertised = listener.bind;
+    if (listener.bind.host == "0.0.0.0" || listener.bind.host == "::")
+      listener.advertised.host = "";
+  }
+  const auto given = values.find(kKey);
+  if (given == values.end()) return {};
+  ASSIGN_OR_RETURN(const auto endpoints, parse_endpoints(kKey, given->second, true));
+  for (const NamedEndpoint& named : endpoints) {
+    const auto it = std::find_if(listeners.begin(), listeners.end(),
+                                 [&](const Listener& l) { return l.name == named.name; });
+    if (it == listeners.end())
+      return bad(kKey, named.name + " is not among the listeners (allowed: names in `listeners`)");
+    if (named.endpoint.host == "0.0.0.0" || named.endpoint.host == "::")
+      return bad(kKey, "cannot use the nonroutable meta-address " + named.endpoint.host +
+                           ". Use a routable IP address.");
+    it->advertised = named.endpoint;
+  }
+  return {};
+}
+
+Result<std::string> find_inter_broker_listener(const ConfigMap& values,
+                                               const std::vector<Listener>& listeners) {
+  constexpr std::string_view kKey = "inter.broker.listener.name";
+  const std::string name = upper(trim(value_of(values, kKey)));
+  const auto serves = [&](const Listener& l) {
+    return name.empty() ? !l.is_controller && to_string(l.protocol) ==
+                                                  value_of(values, "security.inter.broker.protocol")
+                        : l.name == name;
+  };
+  if (!name.empty() && values.contains("security.inter.broker.protocol"))
+    return bad(kKey,
+               "Only one of inter.broker.listener.name and security.inter.broker.protocol "
+               "should be set.");
+  const auto it = std::find_if(listeners.begin(), listeners.end(), serves);
+  if (it == listeners.end())
+    return bad(kKey, name.empty() ? "no listener has security.inter.broker.protocol=" +
+                                        value_of(values, "security.inter.broker.protocol")
+                                  : "'" + name + "' is not among the listeners");
+  if (it->is_controller) return bad(kKey, it->name + " is one of controller.listener.names");
+  return it->name;
+}
+
+Result<void> check_roles(const ListenerSet& set, bool is_broker, bool is_controller) {
+  if (set.controller_listeners.empty())
+    return bad("controller.listener.names", "must contain at least one listener's name");
+  const auto count = std::count_if(set.listeners.begin(), set.listeners.end(),
+                                   [](const Listener& l) { return l.is_controller; });
+  if (is_controller && count == 0)
+    return bad("listeners", "must contain a listener of controller.listener.names (" +
+                                join(set.controller_listeners, ", ") +
+                                ") when process.roles contains controller");
+  if (!is_controller && count > 0)
+    return bad("listeners", "must not contain a listener of controller.listener.names (" +
+                                join(set.controller_listeners, ", ") +
+                                ") when process.roles is broker");
+  if (is_broker && count == static_cast<std::ptrdiff_t>(set.listeners.size()))
+    return bad("listeners",
+               "must contain a listener for clients when process.roles contains broker");
+  return {};
+}
+
+Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& named,
+                               const ProtocolMap& protocols) {
+  Listener listener;
+  listener.name = named.name;
+  listener.bind = named.endpoint;
+  const auto protocol = protocols.find(named.name);
+  if (protocol == protocols.end())
+    return bad("listener.security.protocol.map",
+               "No security protocol defined for listener " + named.name);
+  listener.protocol = protocol->second;
+  const ListenerValues of{values, "listener.name." + lower(named.name) + "."};
+  if (uses_tls(listener.protocol)) {
+    ASSIGN_OR_RETURN(listener.tls, parse_tls(of));
+  }
+  if (uses_sasl(listener.protocol)) {
+    ASSIGN_OR_RETURN(listener.sasl, parse_sasl(of));
+  }
+  if (const auto valid =
+          validate(*ConfigDef::broker().find("max.connections"), of.get("max.connections"));
+      !valid.ok())
+    return bad(of.name_of("max.connections"), valid.error().detail);
+  listener.max_connections = static_cast<std::int32_t>(to_integer(of.get("max.connections")));
+  return listener;
+}
+
+}  // namespace
+
+std::string_view to_string(SecurityProtocol protocol) {
+  switch (protocol) {
+    case SecurityProtocol::kPlaintext:
+      return "PLAINTEXT";
+    case SecurityProtocol::kSsl:
+      return "SSL";
+    case SecurityProtocol::kSaslPlaintext:
+      return "SASL_PLAINTEXT";
+    case SecurityProtocol::kSaslSsl:
+      return "SASL_SSL";
+  }
+  return "UNKNOWN";
+}
+
+Result<SecurityProtocol> parse_security_protocol(std::string_view text) {
+  const std::string name = upper(text);
+  for (const auto protocol : {SecurityProtocol::kPlaintext, SecurityProtocol::kSsl,
+                              SecurityProtocol::kSaslPlaintext, SecurityProtocol::kSaslSsl})
+    if (name == to_string(protocol)) return protocol;
+  return Error{
+      ErrorCode::kInvalidConfig,
+      "'" + std::string(text) +
+          "' is not a security protocol (allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL)"};
+}
+
+Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller) {
+  ListenerSet set;
+  for (const std::string& name : to_list(value_of(values, "controller.listener.names")))
+    set.controller_listeners.push_back(upper(name));
+  ASSIGN_OR_RETURN(const auto endpoints,
+                   parse_endpoints("listeners", value_of(values, "listeners"), true));
+  if (endpoints.empty()) return bad("listeners", "must name at least one listener");
+  ASSIGN_OR_RETURN(const ProtocolMap protocols,
+                   parse_protocol_map(values, set.controller_listeners));
+  std::map<std::uint16_t, std::string> ports;
+  for (const NamedEndpoint& named : endpoints) {
+    ASSIGN_OR_RETURN(Listener listener, make_listener(values, named, protocols));
+    listener.is_controller =
+        std::find(set.controller_listeners.begin(), set.controller_listeners.end(),
+                  listener.name) != set.controller_listeners.end();
+    const auto [other, is_new] = ports.emplace(listener.bind.port, listener.name);
+    if (!is_new && listener.bind.port != 0)
+      return bad("listeners", "Each listener must have a different port, but " + other->second +
+                                  " and " + listener.name + " share " +
+                                  std::to_string(listener.bind.port));
+    set.listeners.push_back(std::move(listener));
+  }
+  RETURN_IF_ERROR(fill_advertised(values, set.listeners));
+  RETURN_IF_ERROR(check_roles(set, is_broker, is_controller));
+  if (is_broker) {
+    ASSIGN_OR_RETURN(set.inter_broker_listener, find_inter_broker_listener(values, set.listeners));
+  }
+  return set;
+}
+
+Result<std::map<std::string, std::string>> parse_jaas_options(std::string_view text) {
+  const Error wrong{ErrorCode::kInvalidConfig,
+                    "not a JAAS line (allowed: <module> required name=\"value\" …;)"};
+  std::map<std::string, std::string> out;
+  text = trim(text);
+  if (text.empty() || text.back() != ';') return wrong;
+  const auto skip_word = [&text] {
+    text.remove_prefix(std::min(text.find_first_of(" \t\r\n;"), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  };
+  skip_word();  // the module's class
+  skip_word();  // the control flag
+  while (!text.empty() && text.front() != ';') {
+    const auto equals = text.find('=');
+    if (equals == text.npos) return wrong;
+    std::string name(trim(text.substr(0, equals)));
+    text.remove_prefix(equals + 1);
+    if (!text.empty() && text.front() == '"') {
+      std::string value;
+      std::size_t i = 1;
+      for (; i < text.size() && text[i] != '"'; ++i) {
+        if (text[i] == '\\' && i + 1 < text.size()) ++i;
+        value += text[i];
+      }
+      if (i >= text.size()) return wrong;
+      text.remove_prefix(i + 1);
+      out[std::move(name)] = std::move(value);
+    } else {
+      const auto end = std::min(text.find_first_of(" \t\r\n;"), text.size());
+      out[std::move(name)] = std::string(text.substr(0, end));
+      text.remove_prefix(end);
+    }
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\r\n"), text.size()));
+  }
+  return out;
+}
+
+}  // namespace broker::config
