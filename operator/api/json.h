@@ -10,29 +10,38 @@
 /// name the field ("spec.pools[0].replicas: wants a number").
 namespace op::api {
 
+/// The API server drops fields it does not know; files on disk have nobody to do that, and there
+/// a misspelt field is an error.
+enum class Unknown { kIgnored, kRefused };
+
 broker::Result<ObjectMeta> parse_meta(const nlohmann::json& metadata);
-broker::Result<Cluster> parse_cluster(const nlohmann::json& object);
-broker::Result<Topic> parse_topic(const nlohmann::json& object);
-broker::Result<User> parse_user(const nlohmann::json& object);
-broker::Result<Acl> parse_acl(const nlohmann::json& object);
-broker::Result<Rebalance> parse_rebalance(const nlohmann::json& object);
-broker::Result<ExternalCluster> parse_external_cluster(const nlohmann::json& object);
+broker::Result<Cluster> parse_cluster(const nlohmann::json& object,
+                                      Unknown unknown = Unknown::kIgnored);
+broker::Result<Topic> parse_topic(const nlohmann::json& object,
+                                  Unknown unknown = Unknown::kIgnored);
+broker::Result<User> parse_user(const nlohmann::json& object, Unknown unknown = Unknown::kIgnored);
+broker::Result<Acl> parse_acl(const nlohmann::json& object, Unknown unknown = Unknown::kIgnored);
+broker::Result<Rebalance> parse_rebalance(const nlohmann::json& object,
+                                          Unknown unknown = Unknown::kIgnored);
+broker::Result<ExternalCluster> parse_external_cluster(const nlohmann::json& object,
+                                                       Unknown unknown = Unknown::kIgnored);
 
 /// One call for templates over kinds: parse<Topic>(object).
 template <class Kind>
-broker::Result<Kind> parse(const nlohmann::json& object);
+broker::Result<Kind> parse(const nlohmann::json& object, Unknown unknown = Unknown::kIgnored);
 template <>
-broker::Result<Cluster> parse<Cluster>(const nlohmann::json& object);
+broker::Result<Cluster> parse<Cluster>(const nlohmann::json& object, Unknown unknown);
 template <>
-broker::Result<Topic> parse<Topic>(const nlohmann::json& object);
+broker::Result<Topic> parse<Topic>(const nlohmann::json& object, Unknown unknown);
 template <>
-broker::Result<User> parse<User>(const nlohmann::json& object);
+broker::Result<User> parse<User>(const nlohmann::json& object, Unknown unknown);
 template <>
-broker::Result<Acl> parse<Acl>(const nlohmann::json& object);
+broker::Result<Acl> parse<Acl>(const nlohmann::json& object, Unknown unknown);
 template <>
-broker::Result<Rebalance> parse<Rebalance>(const nlohmann::json& object);
+broker::Result<Rebalance> parse<Rebalance>(const nlohmann::json& object, Unknown unknown);
 template <>
-broker::Result<ExternalCluster> parse<ExternalCluster>(const nlohmann::json& object);
+broker::Result<ExternalCluster> parse<ExternalCluster>(const nlohmann::json& object,
+                                                       Unknown unknown);
 
 /// The value of the object's `status` field. Only what is known is written.
 nlohmann::json encode_status(const ClusterStatus& status);

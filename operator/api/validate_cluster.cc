@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "broker/config/config_def.h"
+#include "broker/security/types.h"
+#include "operator/api/quantity.h"
+#include "operator/api/validate_internal.h"
+
+namespace op::api {
+
+using detail::Findings;
+
+namespace {
+
+std::string pool_field(const PoolSpec& pool, std::string_view field) {
+  return "spec.pools[" + pool.name + "]." + std::string(field);
+}
+std::string listener_field(const ListenerSpec& listener, std::string_view field) {
+  return "spec.listeners[" + listener.name + "]." + std::string(field);
+}
+
+void check_pool(const PoolSpec& pool, Findings& findings) {
+  if (pool.storage.volumes.empty())
+    findings.invalid(pool_field(pool, "storage.volumes"), "needs at least one volume");
+  for (const VolumeSpec& volume : pool.storage.volumes) {
+    if (const auto size = parse_bytes(volume.size); !size.ok())
+      findings.invalid(pool_field(pool, "storage.volumes[" + volume.name + "].size"),
+                       size.error().detail);
+  }
+  if (pool.storage.volumes.size() > 1)
+    findings.not_yet(pool_field(pool, "storage.volumes"), "a broker has one volume for now");
+  if (pool.replicas < 1) findings.invalid(pool_field(pool, "replicas"), "must be at least 1");
+  if (pool.replicas > 1)
+    findings.not_yet(pool_field(pool, "replicas"),
+                     std::to_string(pool.replicas) + " nodes; this version runs one broker");
+  if (!pool.has_role(Role::kBroker) || !pool.has_role(Role::kController))
+    findings.not_yet(pool_field(pool, "roles"),
+                     "this version runs one node that is both Controller and Broker");
+}
+
+void check_pools(const ClusterSpec& spec, Findings& findings) {
+  if (spec.pools.empty()) findings.invalid("spec.pools", "needs at least one pool");
+  std::set<std::string> names;
+  for (const PoolSpec& pool : spec.pools) {
+    if (!names.insert(pool.name).second)
+      findings.invalid("spec.pools", "two pools are named " + pool.name);
+    check_pool(pool, findings);
+  }
+  for (Role role : {Role::kController, Role::kBroker}) {
+    if (!spec.pools.empty() && std::none_of(spec.pools.begin(), spec.pools.end(),
+                                            [&](const auto& p) { return p.has_role(role); }))
+      findings.invalid("spec.pools", role == Role::kBroker ? "no pool has the role Broker"
+                                                           : "no pool has the role Controller");
+  }
+  if (spec.pools.size() > 1)
+    findings.not_yet("spec.pools", "several pools; this version runs one broker");
+}
+
+void check_authentication(const ListenerSpec& listener, Findings& findings) {
+  const std::string field = listener_field(listener, "authentication");
+  if (listener.authentication.size() > 1 &&
+      (listener.accepts(ListenerAuth::kNone) || listener.accepts(ListenerAuth::kMtls)))
+    findings.invalid(field, "None and Mtls stand alone");
+  if (listener.accepts(ListenerAuth::kMtls) && !listener.tls)
+    findings.invalid(field, "Mtls needs tls");
+  if (listener.accepts(ListenerAuth::kPlain) && !listener.tls)
+    findings.invalid(field, "Plain without tls sends passwords in clear");
+  if (listener.accepts(ListenerAuth::kPlain))
+    findings.not_yet(field, "Plain: users are kept as SCRAM credentials, use ScramSha512");
+  if (listener.accepts(ListenerAuth::kOAuthBearer)) findings.not_yet(field, "OAuthBearer");
+}
+
+void check_expose(const ListenerSpec& listener, Findings& findings) {
+  const ExposeSpec& expose = listener.expose;
+  if (expose.type == ExposeType::kLoadBalancer)
+    findings.not_yet(listener_field(listener, "expose.type"), "LoadBalancer");
+  if (expose.type == ExposeType::kNodePort &&
+      (!expose.bootstrap_port || !expose.broker_base_port || expose.advertised_host.empty()))
+    findings.invalid(listener_field(listener, "expose"),
+                     "NodePort needs bootstrapPort, brokerBasePort and advertisedHost");
+}
+
+void check_listeners(const ClusterSpec& spec, Findings& findings) {
+  static constexpr std::array<std::int32_t, 3> kReservedPorts{9090, 9091, 9404};
+  std::set<std::string> names;
+  std::set<std::int32_t> ports;
+  for (const ListenerSpec& listener : spec.listeners) {
+    if (!names.insert(listener.name).second)
+      findings.invalid("spec.listeners", "two listeners are named " + listener.name);
+    if (!ports.insert(listener.port).second)
+      findings.invalid(listener_field(listener, "port"), "another listener has this port");
+    if (std::find(kReservedPorts.begin(), kReservedPorts.end(), listener.port) !=
+        kReservedPorts.end())
+      findings.invalid(listener_field(listener, "port"), "9090, 9091 and 9404 are reserved");
+    if (listener.name == "controller" || listener.name == "internal")
+      findings.invalid(listener_field(listener, "name"), "the brokers have one of that name");
+    if (listener.port < 1 || listener.port > 65535)
+      findings.invalid(listener_field(listener, "port"), "must be from 1 to 65535");
+    check_authentication(listener, findings);
+    check_expose(listener, findings);
+    if (listener.tls && listener.tls->certificate_secret)
+      findings.not_yet(listener_field(listener, "tls.certificateSecretRef"),
+                       "certificates of your own");
+  }
+}
+
+/// Keys that follow from other parts of the resource.
+bool is_managed_key(std::string_view key) {
+  static constexpr std::array<std::string_view, 12> kKeys{
+      "listeners",        "node.id",          "broker.id",
+      "process.roles",    "log.dir",          "log.dirs",
+      "metadata.log.dir", "super.users",      "authorizer.class.name",
+      "broker.rack",      "config.providers", "allow.everyone.if.no.acl.found"};
+  static constexpr std::array<std::string_view, 10> kPrefixes{"listener.",
+                                                              "advertised.",
+                                                              "controller.quorum.",
+                                                              "controller.listener.",
+                                                              "inter.broker.listener.",
+                                                              "security.inter.broker.",
+                                                              "ssl.",
+                                                              "sasl.",
+                                                              "early.start.",
+                                                              "principal.builder."};
+  if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) return true;
+  return std::any_of(kPrefixes.begin(), kPrefixes.end(),
+                     [key](std::string_view prefix) { return key.starts_with(prefix); });
+}
+
+void check_config(const ClusterSpec& spec, Findings& findings) {
+  static constexpr std::array<std::string_view, 4> kReplicaCounts{
+      "min.insync.replicas", "default.replication.factor", "offsets.topic.replication.factor",
+      "transaction.state.log.replication.factor"};
+  std::int64_t brokers = 0;
+  for (const PoolSpec& pool : spec.pools)
+    if (pool.has_role(Role::kBroker)) brokers += pool.replicas;
+  for (const auto& [key, value] : spec.config) {
+    const std::string field = "spec.config[" + key + "]";
+    if (is_managed_key(key)) {
+      findings.invalid(field, "is set by the operator from the rest of the resource");
+      continue;
+    }
+    const broker::config::ConfigKey* known = broker::config::ConfigDef::broker().find(key);
+    if (!known) {
+      findings.invalid(field, "is no configuration key of a Kafka broker");
+      continue;
+    }
+    if (const auto valid = broker::config::validate(*known, value); !valid.ok()) {
+      findings.invalid(field, valid.error().detail);
+      continue;
+    }
+    if (std::find(kReplicaCounts.begin(), kReplicaCounts.end(), key) != kReplicaCounts.end() &&
+        broker::config::to_integer(value) > brokers)
+      findings.invalid(
+          field, value + " is more than the brokers there are (" + std::to_string(brokers) + ")");
+  }
+}
+
+void check_authorization(const ClusterSpec& spec, Findings& findings) {
+  for (const std::string& principal : spec.authorization.super_users) {
+    const auto parsed = broker::security::parse_principal(principal);
+    if (!parsed.ok() || parsed->name.empty() || principal.find(';') != std::string::npos)
+      findings.invalid("spec.authorization.superUsers",
+                       "\"" + principal + "\" wants a type and a name, like \"User:admin\"");
+    else if (is_reserved_principal(principal))
+      findings.invalid("spec.authorization.superUsers", "\"" + principal + "\" is reserved");
+  }
+  detail::check_tenants(spec.tenants, findings);
+}
+
+void check_day_two(const ClusterSpec& spec, Findings& findings) {
+  if (spec.version != "1.0")
+    findings.not_yet("spec.version", "\"" + spec.version + "\"; this operator runs 1.0");
+  if (spec.rack_topology_key)
+    findings.not_yet("spec.rack", "one broker has no replicas to spread over racks");
+  if (spec.upgrade.roll_by == RollUnit::kRack) findings.not_yet("spec.upgrade.rollBy", "Rack");
+  if (spec.upgrade.on_unsafe_topics == UnsafeTopics::kBlock)
+    findings.not_yet("spec.upgrade.onUnsafeTopics", "Block");
+  if (spec.upgrade.soak.count() > 0) findings.not_yet("spec.upgrade.soak", "rolls of one broker");
+  if (!spec.maintenance_windows.empty())
+    findings.not_yet("spec.maintenanceWindows", "restarts do not wait for windows");
+  if (spec.certificates.cluster_ca.type == CaType::kSecret)
+    findings.not_yet("spec.certificates.clusterCa.type", "a CA of your own");
+  if (spec.certificates.users_ca.type == CaType::kSecret)
+    findings.not_yet("spec.certificates.usersCa.type", "a CA of your own");
+  if (spec.certificates.leaf_validity < std::chrono::hours{1})
+    findings.invalid("spec.certificates.leafValidity", "must be at least 1h");
+  for (const CaSpec* ca : {&spec.certificates.cluster_ca, &spec.certificates.users_ca}) {
+    if (ca->validity <= spec.certificates.leaf_validity)
+      findings.invalid("spec.certificates", "a CA must outlive the certificates it signs");
+  }
+  if (spec.rebalance.on_scale == OnScale::kAuto) findings.not_yet("spec.rebalance.onScale", "Auto");
+  if (spec.rebalance.throttle_bytes_per_second)
+    findings.not_yet("spec.rebalance.throttle", "nothing is moved with one broker");
+  if (spec.recovery.adopt_volumes) findings.not_yet("spec.recovery.adoptVolumes", "true");
+  if (spec.recovery.replace_lost_nodes) findings.not_yet("spec.recovery.replaceLostNodes", "true");
+  if (spec.hibernate) findings.not_yet("spec.hibernate", "true");
+}
+
+}  // namespace
+
+std::vector<FieldError> validate(const Cluster& cluster) {
+  Findings findings;
+  check_pools(cluster.spec, findings);
+  check_listeners(cluster.spec, findings);
+  check_config(cluster.spec, findings);
+  check_authorization(cluster.spec, findings);
+  check_day_two(cluster.spec, findings);
+  return findings.take();
+}
+
+}  // namespace op::api
