@@ -1,0 +1,115 @@
+"""The checks of ./dev lint: what a formatter or a compiler cannot see."""
+
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from tools import lint_includes
+from tools.lib import paths
+
+MAX_LINES = 600
+# Files that outgrew MAX_LINES, with the length that they may have: it only ever shrinks.
+RATCHET = paths.ROOT / "tools" / "long_files.txt"
+TEXT_SUFFIXES = {".cc", ".h", ".py", ".sh", ".cmake", ".yaml", ".yml", ".md", ".json", ".c", ".proto", ""}
+CODE_SUFFIXES = {".cc", ".h", ".c", ".py"}
+UNDONE = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b(?!\s*\(#\d+\))")
+
+
+def tracked(*patterns):
+    """Files that git knows or would add."""
+    out = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *patterns], cwd=paths.ROOT,
+                         capture_output=True, text=True, check=True).stdout
+    return [p for name in sorted(set(out.split("\0"))) if name and (p := paths.ROOT / name).is_file()]
+
+
+def includes():
+    return lint_includes.check()
+
+
+def formatting():
+    """C++ files that clang-format 14 would change."""
+    tool = shutil.which("clang-format-14")
+    if not tool:
+        return ["clang-format-14 is not installed: ./dev packages"]
+    files = tracked("*.cc", "*.h")
+    chunks = [files[i::8] for i in range(8)]
+
+    def run(chunk):
+        if not chunk:
+            return []
+        out = subprocess.run([tool, "--dry-run", *map(str, chunk)], capture_output=True, text=True, cwd=paths.ROOT).stderr
+        return re.findall(r"^(\S+?):\d+:\d+: warning: code should be clang-formatted", out, re.M)
+
+    with ThreadPoolExecutor(2) as pool:
+        bad = sorted({name for names in pool.map(run, chunks) for name in names})
+    return [f"{name.removeprefix(str(paths.ROOT) + '/')}: not formatted; ./dev fmt" for name in bad]
+
+
+def undone():
+    """Notes of unfinished work must name an issue, as in `(#12)`."""
+    problems = []
+    for path in tracked():
+        if path.suffix in CODE_SUFFIXES:
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                if match := UNDONE.search(line):
+                    problems.append(f"{path.relative_to(paths.ROOT)}:{number}: {match[1]} without an issue number")
+    return problems
+
+
+def whitespace():
+    """Text files end with one newline and have no spaces at the end of a line."""
+    problems = []
+    for path in tracked():
+        relative = path.relative_to(paths.ROOT)
+        if path.suffix not in TEXT_SUFFIXES or "testdata" in relative.parts or relative.name == "LICENSE":
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        if text and not text.endswith("\n"):
+            problems.append(f"{relative}: no newline at the end")
+        if path.suffix != ".md" and (match := re.search(r"[ \t]+$", text, re.M)):
+            problems.append(f"{relative}:{text.count(chr(10), 0, match.start()) + 1}: spaces at the end of the line")
+    return problems
+
+
+def length():
+    """No source file over MAX_LINES, but for those in the ratchet list, and those never longer than listed."""
+    allowed = {}
+    if RATCHET.exists():
+        for line in RATCHET.read_text().splitlines():
+            if line and not line.startswith("#"):
+                name, lines = line.split()
+                allowed[name] = int(lines)
+    problems = []
+    for path in tracked():
+        name = str(path.relative_to(paths.ROOT))
+        if path.suffix not in CODE_SUFFIXES:
+            continue
+        lines = path.read_bytes().count(b"\n")
+        if lines > allowed.get(name, MAX_LINES):
+            problems.append(f"{name}: {lines} lines, {allowed.get(name, MAX_LINES)} allowed; look for the second idea in it")
+        elif name in allowed and lines <= MAX_LINES:
+            problems.append(f"{name}: has {lines} lines now; take it out of {RATCHET.relative_to(paths.ROOT)}")
+    return problems
+
+
+def presets():
+    """Every command is explained, and every tool is a command."""
+    text = (paths.ROOT / "dev").read_text()
+    commands = set(re.findall(r"^  ([a-z]+) +\S", text[text.index("<<'TEXT'"):text.index("\nTEXT")], re.M))
+    tools = {p.name for p in (paths.ROOT / "tools").iterdir() if p.is_file() and not p.suffix} - {"rootfs"}
+    return [f"tools/{t}: ./dev help does not mention it" for t in sorted(tools - commands)] + [
+        f"./dev help mentions {c}, but tools/{c} does not exist" for c in sorted(commands - tools - {"help"})]
+
+
+CHECKS = {
+    "includes against layers": includes,
+    "C++ formatting": formatting,
+    "unfinished notes": undone,
+    "white space": whitespace,
+    "length of files": length,
+    "commands explained": presets,
+}
