@@ -13,6 +13,8 @@ std::string emit_header(const Message& message);
 std::string emit_source(std::span<const Message> messages);
 /// Functions that fill messages with values by a fixed rule, and a table of them for the tests.
 std::string emit_cases(std::span<const Message> messages, int group);
+/// all_message_cases() of message_case.h.
+std::string emit_case_list(int groups);
 /// The rows of the API table.
 std::string emit_api_table(std::span<const Message> messages);
 

@@ -55,13 +55,26 @@ std::string emit_cases(std::span<const Message> messages, int group) {
   }
   out += "}  // namespace\n\n";
   const std::string name = "add_message_cases_" + std::to_string(group);
-  out += "void " + name + "(std::vector<MessageCase>& cases) {\n";
+  out += "void " + name + "(MessageCases& cases) {\n";
   for (const Message& message : messages) {
-    const std::string& type = message.name;
-    out += "  cases.push_back(make_case<" + type + ">([](Filler& f, " + type +
-           "& out, std::int16_t version) { fill(f, out, version); }));\n";
+    out += "  add_case<" + message.name + ">(cases, fill);\n";
   }
   return out + "}\n\n}  // namespace broker::protocol\n";
+}
+
+std::string emit_case_list(int groups) {
+  std::string declarations;
+  std::string calls;
+  for (int group = 0; group < groups; ++group) {
+    const std::string name = "add_message_cases_" + std::to_string(group);
+    declarations += "void " + name + "(MessageCases& cases);\n";
+    calls += "  " + name + "(cases);\n";
+  }
+  return "// Generated from broker/protocol/schemas\n"
+         "#include \"broker/protocol/testdata/message_case.h\"\n\nnamespace broker::protocol "
+         "{\n\n" +
+         declarations + "\nMessageCases all_message_cases() {\n  MessageCases cases;\n" + calls +
+         "  return cases;\n}\n\n}  // namespace broker::protocol\n";
 }
 
 }  // namespace generator

@@ -114,7 +114,9 @@ std::string StructEmitter::read_value(const Field& field, const std::string& rea
     if (!field.is_nullable()) {
       return indent + "read_struct(" + reader + ", " + target + ", version);\n";
     }
-    return indent + target + ".reset();\n" + indent + "if (" + reader + ".present()) read_struct(" +
+    // Kafka marks a nullable struct by -1 or 1, but in a tagged field by 0 or 1.
+    const std::string there = field.tag ? ".uvarint() > 0" : ".present()";
+    return indent + target + ".reset();\n" + indent + "if (" + reader + there + ") read_struct(" +
            reader + ", " + target + ".emplace(), version);\n";
   }
   if (field.type == "string") return indent + reader + ".string" + lengths + null + target + ");\n";
@@ -131,7 +133,7 @@ std::string StructEmitter::read_tagged() const {
   if (tagged.empty()) return "  if (flexible) r.skip_tagged_fields();\n";
   std::string out = "  if (flexible) {\n    for (TaggedFieldReader tags(r); tags.next();) {\n";
   for (const Field* field : tagged) {
-    const std::string when = condition(field->tagged, message_.flexible);
+    const std::string when = condition(field->versions, message_.flexible);
     out += "      if (tags.tag() == " + std::to_string(*field->tag) +
            (when.empty() ? "" : " && " + when) + ") {\n        Reader& field = tags.field();\n" +
            read_value(*field, "field", "        ") + "      }\n";
@@ -143,8 +145,8 @@ std::string StructEmitter::reader() const {
   std::string out = "void read_struct([[maybe_unused]] Reader& r, [[maybe_unused]] " + type_ +
                     "& out, [[maybe_unused]] std::int16_t version) {\n" + flexible_line();
   for (const Field& field : fields_) {
-    if (field.plain().empty()) continue;
-    out += if_line(condition(field.plain(), message_.versions)) + read_value(field, "r", "    ") +
+    if (field.tag) continue;
+    out += if_line(condition(field.versions, message_.versions)) + read_value(field, "r", "    ") +
            "  }\n";
   }
   return out + read_tagged() + "}\n\n";
@@ -179,8 +181,11 @@ std::string StructEmitter::write_value(const Field& field, const std::string& wr
     if (!field.is_nullable()) {
       return indent + "write_struct(" + writer + ", " + source + ", version);\n";
     }
-    return indent + writer + ".present(" + nullable(field) + ", " + source + ".has_value());\n" +
-           indent + "if (" + source + ") write_struct(" + writer + ", *" + source + ", version);\n";
+    const std::string marker =
+        field.tag ? ".uvarint(" + source + ".has_value() ? 1 : 0)"
+                  : ".present(" + nullable(field) + ", " + source + ".has_value())";
+    return indent + writer + marker + ";\n" + indent + "if (" + source + ") write_struct(" +
+           writer + ", *" + source + ", version);\n";
   }
   if (field.type == "string") return indent + writer + ".string" + lengths + null + source + ");\n";
   if (field.type == "bytes" || field.type == "records") {
@@ -191,10 +196,9 @@ std::string StructEmitter::write_value(const Field& field, const std::string& wr
 }
 
 std::string StructEmitter::write_plain(const Field& field) const {
-  std::string out;
-  const std::string when = condition(field.plain(), message_.versions);
-  if (!field.plain().empty()) out = if_line(when) + write_value(field, "w", "    ") + "  }\n";
   const std::string exists = condition(field.versions, message_.versions);
+  std::string out;
+  if (!field.tag) out = if_line(exists) + write_value(field, "w", "    ") + "  }\n";
   if (exists.empty() || field.ignorable) return out;
   return out + "  if (!(" + exists + ") && " + is_set(field) + ") {\n    w.fail_dropped(\"" +
          type_ + "::" + field.name + "\", version);\n  }\n";
@@ -206,7 +210,7 @@ std::string StructEmitter::write_tagged() const {
   if (tagged.empty()) return "  if (flexible) w.no_tagged_fields();\n";
   std::string out = "  if (flexible) {\n    TaggedFields tags;\n";
   for (const Field* field : tagged) {
-    const std::string when = condition(field->tagged, message_.flexible);
+    const std::string when = condition(field->versions, message_.flexible);
     out += "    if (" + (when.empty() ? "" : "(" + when + ") && ") + is_set(*field) +
            ") {\n      Writer& field = tags.add(" + std::to_string(*field->tag) + ");\n" +
            write_value(*field, "field", "      ") + "    }\n";

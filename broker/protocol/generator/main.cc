@@ -1,6 +1,6 @@
 // protocol_generator <schema folder> <output folder> <groups>: writes
-//   <output>/messages/<message>.h, <output>/messages_<group>.cc, <output>/message_cases_<group>.cc
-//   and <output>/api_table.inc.
+//   <output>/messages/<message>.h, <output>/messages_<group>.cc, <output>/message_cases_<group>.cc,
+//   <output>/message_cases.cc and <output>/api_table.inc.
 // A file is only touched when its text changes, so a schema edit recompiles what it concerns.
 #include <cstdio>
 #include <exception>
@@ -55,6 +55,7 @@ void run(const std::string& schemas, const std::filesystem::path& output, int gr
     write_if_changed(output / ("messages" + end), emit_source(parts[group]));
     write_if_changed(output / ("message_cases" + end), emit_cases(parts[group], group));
   }
+  write_if_changed(output / "message_cases.cc", emit_case_list(groups));
   write_if_changed(output / "api_table.inc", emit_api_table(messages));
 }
 

@@ -49,8 +49,8 @@ Default parse_default(const Json& json) {
 }
 
 Field parse_field(const Json& json, const Message& message) {
-  check_keys(json, {"name", "type", "versions", "nullable", "tag", "tagged", "flexible", "default",
-                    "ignorable"});
+  check_keys(json,
+             {"name", "type", "versions", "nullable", "tag", "flexible", "default", "ignorable"});
   const int last = message.versions.max;
   Field field;
   field.name = json.at("name");
@@ -69,7 +69,8 @@ Field parse_field(const Json& json, const Message& message) {
   }
   if (json.contains("tag")) {
     field.tag = json["tag"].get<int>();
-    field.tagged = json.contains("tagged") ? parse_range(json["tagged"], last) : field.versions;
+    if (message.flexible.min > field.versions.min)
+      throw std::runtime_error(field.name + ": a tag before the message is flexible");
   }
   field.flexible = json.value("flexible", true);
   field.ignorable = json.value("ignorable", false);
@@ -137,7 +138,7 @@ Message parse_message(const Json& json) {
 
 /// Bytes the field takes at least on the wire in `version`.
 int least_field_size(const Message& message, const Field& field, int version) {
-  if (!field.plain().contains(version)) return 0;
+  if (field.tag || !field.versions.contains(version)) return 0;
   const bool flexible = message.flexible.contains(version) && field.flexible;
   if (field.array || field.type == "bytes" || field.type == "records") return flexible ? 1 : 4;
   if (field.type == "string") return flexible ? 1 : 2;

@@ -32,13 +32,10 @@ struct Field {
   Range versions;
   Range nullable;
   std::optional<int> tag;
-  Range tagged;  // versions in which it is a tagged field
   Default fallback;
 
   bool is_nullable() const { return !nullable.empty(); }
   bool null_by_default() const { return std::holds_alternative<Null>(fallback); }
-  /// Versions in which it stands between the other fields.
-  Range plain() const { return tag ? Range{versions.min, tagged.min - 1} : versions; }
 };
 
 struct Struct {
