@@ -10,9 +10,11 @@
 #include "broker/common/ids.h"
 #include "broker/common/result.h"
 #include "broker/io/transport.h"
+#include "broker/security/acl.h"
+#include "broker/security/scram.h"
 
 namespace broker::metadata {
-class MetadataImage;
+struct MetadataImage;
 }
 
 namespace op::kafka {
@@ -93,27 +95,13 @@ struct ConfigAlteration {
   std::vector<ConfigChange> changes;
 };
 
-/// One access rule with the numbers of Kafka's wire format (ResourceType, PatternType,
-/// AclOperation, AclPermissionType).
-struct AclBinding {
-  std::int8_t resource_type = 0;
-  std::string resource_name;
-  std::int8_t pattern_type = 0;
-  std::string principal;
-  std::string host;
-  std::int8_t operation = 0;
-  std::int8_t permission = 0;
-
-  auto operator<=>(const AclBinding&) const = default;
-};
-
 struct ScramChange {
   std::string username;
-  std::int8_t mechanism = 0;  // 1 SCRAM-SHA-256, 2 SCRAM-SHA-512
+  broker::security::ScramMechanism mechanism = broker::security::ScramMechanism::kSha512;
   bool remove = false;
   std::int32_t iterations = 0;
-  std::vector<std::uint8_t> salt;
-  std::vector<std::uint8_t> salted_password;
+  broker::security::Bytes salt;
+  broker::security::Bytes salted_password;
 };
 
 /// Administration, one request per call whatever the number of items (callers keep to 1,000).
@@ -128,9 +116,9 @@ class AdminClient {
   virtual void delete_topics(std::vector<std::string> names, Done done) = 0;
   virtual void create_partitions(std::vector<PartitionGrowth> growths, Done done) = 0;
   virtual void incremental_alter_configs(std::vector<ConfigAlteration> alterations, Done done) = 0;
-  virtual void create_acls(std::vector<AclBinding> bindings, Done done) = 0;
+  virtual void create_acls(std::vector<broker::security::AclBinding> bindings, Done done) = 0;
   /// Exactly these bindings. An item without a match is kNone.
-  virtual void delete_acls(std::vector<AclBinding> bindings, Done done) = 0;
+  virtual void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) = 0;
   virtual void alter_scram_credentials(std::vector<ScramChange> changes, Done done) = 0;
 };
 
