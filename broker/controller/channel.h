@@ -1,0 +1,33 @@
+#pragma once
+
+#include <utility>
+
+#include "broker/common/function.h"
+#include "broker/common/result.h"
+#include "broker/controller/requests.h"
+
+namespace broker::controller {
+
+/// The way from a broker's strand to the active controller, wherever it is; messages by value.
+class ControllerChannel {
+ public:
+  virtual ~ControllerChannel() = default;
+  using Done = UniqueFunction<void(Result<ControllerResponse>)>;
+  /// `done` runs once, on the caller's strand, never inside this call. An Error means that the
+  /// request as a whole was not decided: kNotController (may be sent again), kRequestTimedOut,
+  /// kBrokerNotAvailable (shutting down). What was decided carries its errors inside the response.
+  virtual void send(ControllerRequest request, Done done) = 0;
+};
+
+/// send() with the types of one API.
+template <class Request>
+void call(ControllerChannel& channel, Request request,
+          UniqueFunction<void(Result<typename Request::Response>)> done) {
+  channel.send(ControllerRequest(std::move(request)),
+               [done = std::move(done)](Result<ControllerResponse> result) mutable {
+                 if (!result.ok()) return done(result.error());
+                 done(std::get<typename Request::Response>(std::move(*result)));
+               });
+}
+
+}  // namespace broker::controller

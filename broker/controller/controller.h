@@ -1,0 +1,97 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/common/rng.h"
+#include "broker/controller/brokers.h"
+#include "broker/controller/channel.h"
+#include "broker/controller/types.h"
+#include "broker/io/strand.h"
+#include "broker/metadata/delta.h"
+#include "broker/quorum/metadata_log.h"
+
+namespace broker::controller {
+
+/// Gets every committed image, in order, on the controller's strand; a publisher posts it on to the
+/// strands that want it.
+class ImageListener {
+ public:
+  virtual ~ImageListener() = default;
+  virtual void on_image(const metadata::MetadataUpdate& update) = 0;
+  /// The metadata log failed; the node must stop.
+  virtual void on_controller_fatal(const Error& error) = 0;
+};
+
+/// The active controller of one node: decides requests on the newest (appended) image, appends the
+/// records, publishes images when they are committed and holds each response until its records are.
+/// Lives on the quorum's strand.
+class Controller final : public quorum::QuorumListener {
+ public:
+  Controller(ControllerOptions options, io::Strand& strand, quorum::MetadataLog& log);
+  ~Controller() override;
+
+  /// Before start(). The listener gets the current image at once if there is one.
+  void add_listener(ImageListener& listener);
+  /// Starts the log; returns when everything in it was loaded and published. Errors: as
+  /// MetadataLog::start.
+  Result<void> start();
+  /// Answers everything waiting with kBrokerNotAvailable; then closes the log.
+  Result<void> shutdown();
+
+  /// Decides one request. `done` runs on this strand, at once or when the records are committed.
+  /// Error kNotController: this node does not lead.
+  void handle(ControllerRequest request, ControllerChannel::Done done);
+
+  io::Strand& strand() { return strand_; }
+  bool is_active() const { return active_; }
+  metadata::ImagePtr committed_image() const override { return committed_; }
+
+  // quorum::QuorumListener
+  void on_snapshot(const quorum::LoadedSnapshot& snapshot) override;
+  void on_committed(const quorum::CommittedRecords& records) override;
+  void on_leader(LeaderEpoch epoch) override;
+  void on_resigned() override;
+  void on_high_watermark(Offset high_watermark) override;
+  void on_fatal(const Error& error) override;
+
+ private:
+  /// What waits for the high watermark: an image to publish, and then an answer to give.
+  struct Pending {
+    Offset last_offset;
+    std::optional<metadata::MetadataUpdate> update;
+    Task answer;   // the records are committed
+    Task abandon;  // leadership was lost first
+  };
+
+  template <class Request>
+  void handle_request(const Request& request, ControllerChannel::Done done);
+  DecideContext context();
+  /// Appends, replays and queues; false when the append failed (leadership is gone then).
+  bool append(const metadata::MetadataRecords& records, Task answer, Task abandon);
+  void publish(const metadata::MetadataUpdate& update);
+  void drop_uncommitted(ErrorCode why);
+  void bootstrap();
+  void schedule_tick();
+  void tick();
+
+  const ControllerOptions options_;
+  io::Strand& strand_;
+  quorum::MetadataLog& log_;
+
+  std::vector<ImageListener*> listeners_;
+  metadata::ImagePtr committed_;
+  metadata::MetadataDelta newest_;
+  std::deque<Pending> pending_;
+  BrokerHeartbeats heartbeats_;
+  Rng rng_;
+  bool active_ = false;
+  LeaderEpoch epoch_;
+  io::TimerId timer_ = io::kNoTimer;
+};
+
+}  // namespace broker::controller
