@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "broker/common/result.h"
+#include "operator/pki/certificates.h"
+
+namespace op::pki {
+
+/// PKCS#12 (AES-256, SHA-256 MAC) as Java's keytool and KeyStore read it. The bytes differ between
+/// calls (salts): keep what was made as long as its content is still right.
+broker::Result<std::string> make_keystore(const KeyPair& pair, std::string_view ca_bundle_pem,
+                                          const std::string& password, const std::string& alias);
+/// Every certificate carries the attribute without which Java sees an empty truststore
+/// (2.16.840.1.113894.746875.1.1, trusted key usage).
+broker::Result<std::string> make_truststore(std::string_view ca_bundle_pem,
+                                            const std::string& password);
+
+/// `length` characters of [A-Za-z0-9] from the system's random source.
+std::string random_password(std::size_t length = 32);
+
+}  // namespace op::pki
