@@ -1,5 +1,6 @@
 """What the machine lends the cluster: network namespaces, a bridge and cgroups; and taking all of it back."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -147,6 +148,10 @@ def remove_network(remember):
         elif name.startswith("cni-") and f"/run/netns/{name}" not in mounted:
             # A pod's namespace: it was mounted in the cluster's own mount namespace and died with that; the name is left.
             Path("/run/netns", name).unlink(missing_ok=True)
+    if "/run/netns" in mounted and not os.listdir("/run/netns"):  # `ip netns add` mounts it, `ip netns del` leaves it
+        subprocess.run(["umount", "/run/netns"], capture_output=True)
+        with contextlib.suppress(OSError):
+            os.rmdir("/run/netns")
     if Path(f"/sys/class/net/{layout.BRIDGE}").exists():
         _ip(f"link del {layout.BRIDGE}", check=False)
     for i in range(MAX_NODES):

@@ -131,7 +131,10 @@ def _control_plane(bin_dir, api):
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local", "--authorization-mode=Node,RBAC",
         f"--service-cluster-ip-range={layout.SERVICE_NETWORK}", f"--kubelet-client-certificate={pki}/kubelet-client.crt",
         f"--kubelet-client-key={pki}/kubelet-client.key", "--enable-admission-plugins=NodeRestriction",
-        "--allow-privileged=true", "--kubelet-preferred-address-types=InternalIP"]
+        f"--requestheader-client-ca-file={pki}/ca.crt", "--requestheader-allowed-names=front-proxy-client",
+        "--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-", "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP"]
     controllers = [
         bin_dir / "kube-controller-manager", *_kubeconfigs("kcm"), f"--service-account-private-key-file={pki}/sa.key",
         f"--root-ca-file={pki}/ca.crt", "--use-service-account-credentials=true", "--leader-elect=false",

@@ -64,3 +64,16 @@ def stop():
                 os.killpg(pid, signal.SIGKILL)  # its session is its own: the brokers that it started go too
             time.sleep(0.05)
         step.note = "stopped"
+
+
+def up(began):
+    """The end of `./dev up` where there is no Kubernetes."""
+    with ui.step("Standalone") as step:
+        step.note = "started" if start() else "already running"
+    ui.title(f"Millrace runs standalone ({ui.duration(time.monotonic() - began)})")
+    ui.say(f"  Resources    {RESOURCES}  (edit them; changes are reconciled at once)")
+    ui.say(f"  Data         {data_dir()}")
+    ui.say(f"  Log          {log()}")
+    ui.title("Try next")
+    ui.say("  ./dev status   ./dev logs standalone -f   ./dev down")
+    ui.say()

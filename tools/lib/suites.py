@@ -1,0 +1,218 @@
+"""The suites of ./dev test: each has a time budget and counts what passed, failed and was skipped."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+
+from e2e.localkube import gobuild, host
+from tools.lib import build, lint, paths, ui
+
+RESULTS = paths.BUILD / "test-results"
+
+
+@dataclass
+class Result:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    note: str = ""
+    failures: list = field(default_factory=list)  # (name, first lines of the message)
+    log: object = None
+
+
+@dataclass
+class Selection:
+    """What the user asked for: all of a suite, or only the tests whose names contain the pattern."""
+    pattern: str = ""
+    full: bool = False
+
+    def environment(self):
+        return dict(os.environ, MILLRACE_FULL="1") if self.full else dict(os.environ)
+
+
+# --- suites -----------------------------------------------------------------------------------------------------------
+
+def run_build(_, budget):
+    try:
+        build.build(label="build", timeout=budget)
+    except ui.Failure as failure:
+        return Result(failed=1, failures=[("build", failure.tail or [failure.what])], log=failure.log)
+    return Result()
+
+
+def run_lint(selection, _):
+    result = Result()
+    for name, check in lint.CHECKS.items():
+        if selection.pattern and selection.pattern not in name:
+            continue
+        if problems := check():
+            result.failed += 1
+            result.failures.append((name, problems))
+        else:
+            result.passed += 1
+    return result
+
+
+def run_unit(selection, budget):
+    folder = _fresh("unit")
+    env = selection.environment() | {"GTEST_OUTPUT": f"xml:{folder}/", "GTEST_BRIEF": "1"}
+    if selection.pattern:
+        env["GTEST_FILTER"] = f"*{selection.pattern}*"
+    log = paths.log_dir() / "test-unit.log"
+    code = _run(["ctest", "--test-dir", paths.BUILD, "-j", str(os.cpu_count()), "--output-on-failure", "--no-tests=ignore",
+                 "--output-junit", folder / "ctest.junit"], env, budget, log)
+    result = Result(log=log)
+    for file in folder.glob("*.xml"):
+        _add_junit(result, file)
+    # A program that crashed or ran too long wrote no report of its own; ctest knows.
+    programs_failed = _failed_programs(folder / "ctest.junit")
+    reported = {f.stem.removesuffix("_test") for f in folder.glob("*.xml")}
+    for name, message in programs_failed.items():
+        if name not in reported or not result.failed:
+            result.failed += 1
+            result.failures.append((name, message))
+    if code is None:
+        _over_budget(result, budget)
+    return result
+
+
+def run_pytest(folder):
+    def run(selection, budget):
+        if not any((paths.ROOT / "e2e" / folder).glob("**/*_test.py")) and not any(
+                (paths.ROOT / "e2e" / folder).glob("**/test_*.py")):
+            return Result(note="no tests in this tree")
+        report = _fresh(folder) / "report.xml"
+        log = paths.log_dir() / f"test-{folder}.log"
+        pattern = ["-k", selection.pattern] if selection.pattern else []
+        code = _run(["/usr/bin/python3", "-B", "-m", "pytest", "-v", f"--junit-xml={report}", *pattern,
+                     paths.ROOT / "e2e" / folder], selection.environment(), budget, log)
+        result = Result(log=log)
+        if report.exists():
+            _add_junit(result, report)
+        if code is None:
+            _over_budget(result, budget)
+        elif code not in (0, 1, 5) or (code == 1 and not result.failed):  # 5: nothing matched the pattern
+            result.failed += 1
+            result.failures.append((f"e2e/{folder}", ui.tail_of(log, 6)))
+        return result
+    return run
+
+
+def run_kubernetes(selection, budget):
+    if obstacles := host.obstacles():
+        return Result(note="not run: " + "; ".join(obstacles))
+    return run_pytest("kubernetes")(selection, budget)
+
+
+def run_go(_, budget):
+    """Kubernetes itself, where a suite needs it and the cache has not got it."""
+    if host.obstacles() or not (paths.ROOT / "e2e" / "kubernetes").exists():
+        return Result(note="not needed")
+    built = gobuild.missing()
+    try:
+        gobuild.ensure()
+    except ui.Failure as failure:
+        return Result(failed=1, failures=[(failure.what, failure.tail or [])], log=failure.log)
+    return Result(note=f"{', '.join(built)}" if built else "cached")
+
+
+@dataclass(frozen=True)
+class Suite:
+    name: str
+    run: object
+    budget: int  # seconds; --full has FULL_FACTOR times as much
+    needs: tuple = ()
+
+
+FULL_FACTOR = 6
+PREPARATIONS = {
+    "build": Suite("build", run_build, 900),
+    "localkube": Suite("localkube", run_go, 720),
+}
+SUITES = {
+    "lint": Suite("lint", run_lint, 60),
+    "unit": Suite("unit", run_unit, 240, ("build",)),
+    "conformance": Suite("conformance", run_pytest("conformance"), 420, ("build",)),
+    "standalone": Suite("standalone", run_pytest("standalone"), 120, ("build",)),
+    "e2e": Suite("e2e", run_kubernetes, 840, ("build", "localkube")),
+}
+
+
+def execute(suite, selection):
+    budget = suite.budget * (FULL_FACTOR if selection.full else 1)
+    start = time.monotonic()
+    result = suite.run(selection, budget)
+    result.seconds = time.monotonic() - start
+    return result
+
+
+# --- running and counting ---------------------------------------------------------------------------------------------
+
+def _fresh(name):
+    folder = RESULTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    return folder
+
+
+def _run(argv, env, budget, log):
+    """Runs a test program in a session of its own; None when it had to be stopped for taking longer than the budget."""
+    with open(log, "w") as file:
+        process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                                   env=env, cwd=paths.ROOT, start_new_session=True)
+        try:
+            return process.wait(budget)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # pytest then still runs its fixtures' ends
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            return None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+
+
+def _over_budget(result, budget):
+    result.failed += 1
+    result.failures.append(("time budget", [f"stopped after {ui.duration(budget)}"]))
+
+
+def _add_junit(result, file):
+    try:
+        root = ElementTree.parse(file).getroot()
+    except ElementTree.ParseError:
+        return
+    for case in root.iter("testcase"):
+        trouble = case.find("failure") if case.find("failure") is not None else case.find("error")
+        if trouble is not None:
+            result.failed += 1
+            text = (trouble.get("message") or "") + "\n" + (trouble.text or "")
+            lines = [line for line in text.splitlines() if line.strip()]
+            wanted = [line for line in lines if re.match(r"E  |.*(Failure|Error|Expected|Actual)", line)] or lines
+            result.failures.append((f"{case.get('classname')}.{case.get('name')}", wanted[:6]))
+        elif case.find("skipped") is not None or case.get("status") == "notrun":
+            result.skipped += case.get("status") != "notrun"  # gtest reports what a filter left out as "notrun"
+        else:
+            result.passed += 1
+
+
+def _failed_programs(file):
+    try:
+        root = ElementTree.parse(file).getroot()
+    except (OSError, ElementTree.ParseError):
+        return {}
+    found = {}
+    for case in root.iter("testcase"):
+        if case.get("status") == "fail":
+            output = (case.findtext("system-out") or "").strip().splitlines()
+            found[case.get("name")] = output[-6:]
+    return found
