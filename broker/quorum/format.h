@@ -1,47 +1,41 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "broker/common/result.h"
+#include "broker/common/rng.h"
 #include "broker/io/file.h"
-#include "broker/metadata/features.h"
-#include "broker/metadata/record.h"
 #include "broker/quorum/types.h"
-#include "broker/storage/meta_properties.h"
 
 namespace broker::quorum {
 
-/// What `format` writes. Directory ids are drawn by the caller.
 struct FormatOptions {
-  std::string cluster_id;
+  std::string cluster_id;  // 22 characters of URL-safe base64, or any text Kafka takes
   BrokerId node_id;
-  struct Directory {
-    std::string path;
-    DirectoryId id;
-  };
-  std::vector<Directory> log_dirs;
+  std::vector<std::string> log_dirs;
   std::string metadata_log_dir;  // one of log_dirs
-  std::int16_t metadata_version = metadata::kLatestMetadataVersion;
-  /// The first voters (kraft.version 1). Empty: this node waits to be added
-  /// (--no-initial-controllers).
-  VoterSet initial_voters;
-  /// UserScramCredentialRecords and the like, after the feature levels.
-  metadata::MetadataRecords bootstrap_records;
-  /// Leave directories alone that are formatted already for the same cluster and node; else that
-  /// is an error.
-  bool ignore_formatted = false;
+  /// The initial quorum. Empty: this node joins an existing one (--no-initial-controllers).
+  std::vector<Voter> initial_voters;
+  /// The directory id of the metadata directory where it was issued beforehand (an initial voter);
+  /// else drawn.
+  std::optional<DirectoryId> metadata_directory_id;
+  std::int16_t metadata_version = 30;
+  metadata::MetadataRecords
+      scram_credentials;  // UserScramCredentialRecords, for SCRAM between brokers
 };
 
-/// Per log directory meta.properties and bootstrap.checkpoint; in the metadata directory also the
-/// 0-0 checkpoint with KRaftVersion and Voters. meta.properties comes last: a directory that has it
-/// is complete. Errors: kInvalidConfig (formatted already or for another cluster or node),
-/// kKafkaStorageError.
-Result<void> format_storage(io::FileSystem& fs, const FormatOptions& options, WallMs now);
+/// Prepares empty log directories as Kafka 4.3's `kafka-storage format` does: meta.properties and
+/// bootstrap.checkpoint in each, and the 0-0 checkpoint with kraft.version and voters in the
+/// metadata directory. A directory that is formatted for the same cluster and node is left as it
+/// is. Errors: kInconsistentClusterId for one of another cluster or node.
+Result<void> format_storage(io::FileSystem& fs, const FormatOptions& options, Rng& rng, WallMs now);
 
-/// The records of bootstrap.checkpoint in `log_dir`; if it is missing, the latest metadata.version
-/// alone, as Kafka assumes.
+/// The records that the first active controller writes; features at metadata.version 4.3 when the
+/// file is missing.
 Result<metadata::MetadataRecords> read_bootstrap_records(io::FileSystem& fs,
-                                                         const std::string& log_dir);
+                                                         const std::string& metadata_log_dir);
+
+inline constexpr std::string_view kMetadataDirectory = "__cluster_metadata-0";
 
 }  // namespace broker::quorum

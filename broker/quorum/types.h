@@ -5,49 +5,40 @@
 #include <vector>
 
 #include "broker/common/ids.h"
-#include "broker/metadata/image.h"
+#include "broker/common/time.h"
+#include "broker/io/transport.h"
 #include "broker/metadata/record.h"
 
 namespace broker::quorum {
 
-struct VoterEndpoint {
-  std::string name;  // the controller listener's name
-  std::string host;
-  std::uint16_t port = 0;
-
-  bool operator==(const VoterEndpoint&) const = default;
-};
-
-/// With kraft.version 1 a voter is its id and its directory: a re-formatted disk is another voter.
+/// A member of the quorum is a node id with one disk: a new disk is another voter (KIP-853).
 struct Voter {
   BrokerId id;
-  DirectoryId directory;
-  std::vector<VoterEndpoint> endpoints;
+  DirectoryId directory_id;
+  std::string listener;  // e.g. "CONTROLLER"
+  io::Endpoint endpoint;
 
   bool operator==(const Voter&) const = default;
 };
-using VoterSet = std::vector<Voter>;  // sorted by id
 
-/// Names `<end offset>-<epoch>.checkpoint`: everything below `end_offset`, the last of it written
-/// in `epoch`.
-struct SnapshotId {
-  Offset end_offset;
-  LeaderEpoch epoch;
+/// The finalised kraft.version and the voters it describes; the latest ones in snapshot or log
+/// count, committed or not.
+struct VoterSet {
+  std::int16_t kraft_version = 0;
+  std::vector<Voter> voters;
 
-  auto operator<=>(const SnapshotId&) const = default;
+  const Voter* find(BrokerId id, const DirectoryId& directory) const;
+  bool operator==(const VoterSet&) const = default;
 };
 
-/// Committed records in the order of the log, one or more whole batches.
+/// Records of one batch of the log that a majority has on disk. A control batch has none, but its
+/// offsets count.
 struct CommittedRecords {
-  metadata::MetadataProvenance provenance;  // of the last one
-  metadata::MetadataRecords records;        // control records are not among them
-};
-
-/// What a snapshot file holds.
-struct LoadedSnapshot {
-  SnapshotId id;
-  metadata::MetadataProvenance provenance;
-  metadata::MetadataRecords records;
+  Offset base_offset;
+  Offset last_offset;
+  LeaderEpoch epoch;
+  WallMs timestamp = 0;
+  metadata::MetadataRecords records;  // records[i] is at base_offset + i
 };
 
 }  // namespace broker::quorum

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "broker/common/result.h"
+#include "broker/common/slice.h"
+#include "broker/quorum/types.h"
+#include "broker/record/batch.h"
+
+namespace broker::quorum {
+
+/// Where a control batch goes in the log or in a snapshot.
+struct BatchPosition {
+  Offset offset;
+  LeaderEpoch epoch;
+  WallMs timestamp = 0;
+};
+
+Slice leader_change_batch(const BatchPosition& at, BrokerId leader, const VoterSet& voters);
+Slice kraft_version_batch(const BatchPosition& at, std::int16_t kraft_version);
+Slice voters_batch(const BatchPosition& at, const VoterSet& voters);
+Slice snapshot_header_batch(const BatchPosition& at, WallMs last_contained_log_timestamp);
+Slice snapshot_footer_batch(const BatchPosition& at);
+
+/// Takes kraft.version and voters out of a control batch, if it carries them; other control records
+/// change nothing. Errors: kCorruptMessage.
+Result<void> apply_control_batch(const record::Batch& batch, VoterSet& voters);
+
+}  // namespace broker::quorum
