@@ -1,0 +1,110 @@
+#include <algorithm>
+
+#include "broker/coordinator/group/group_shard.h"
+#include "broker/coordinator/group/records.h"
+
+namespace broker::coordinator::group {
+
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
+
+}  // namespace
+
+Output GroupShard::list(const std::set<std::string>& states, const std::set<std::string>& types,
+                        Reply<ListedGroups> reply) const {
+  ListedGroups listed;
+  if (types.empty() || types.contains("classic")) {
+    for (const auto& [id, group] : groups_) {
+      const std::string state(state_name(group.state));
+      if (!states.empty() && !states.contains(lower(state))) continue;
+      protocol::ListGroupsResponse::ListedGroup entry;
+      entry.group_id = id;
+      entry.protocol_type = group.protocol_type;
+      entry.group_state = state;
+      entry.group_type = "classic";
+      listed.push_back(std::move(entry));
+    }
+  }
+  Output out;
+  out.on_committed.push_back(
+      [reply = std::move(reply), listed = std::move(listed)](ErrorCode error) mutable {
+        reply(error == ErrorCode::kNone ? std::move(listed) : ListedGroups());
+      });
+  return out;
+}
+
+Output GroupShard::describe(const CallContext& call, const std::string& group_id,
+                            Reply<protocol::DescribeGroupsResponse::DescribedGroup> reply) const {
+  protocol::DescribeGroupsResponse::DescribedGroup described;
+  described.group_id = group_id;
+  if (const Group* group = find(group_id)) {
+    const bool stable = group->state == State::kStable;
+    described.group_state = state_name(group->state);
+    described.protocol_type = group->protocol_type;
+    if (stable) described.protocol_data = group->protocol.value_or("");
+    for (const auto& [id, member] : group->members) {
+      protocol::DescribeGroupsResponse::DescribedGroupMember entry;
+      entry.member_id = id;
+      entry.group_instance_id = member.instance_id;
+      entry.client_id = member.client_id;
+      entry.client_host = member.client_host;
+      // Only in Stable is it known which protocol's metadata counts.
+      const Slice* metadata = stable ? member.metadata(described.protocol_data) : nullptr;
+      if (metadata) entry.member_metadata = *metadata;
+      if (stable) entry.member_assignment = member.assignment;
+      described.members.push_back(std::move(entry));
+    }
+  } else {
+    described.group_state = "Dead";
+    if (call.version >= 6) {
+      described.error_code = wire(ErrorCode::kGroupIdNotFound);
+      described.error_message = "Group " + group_id + " not found.";
+    }
+  }
+  Output out;
+  out.on_committed.push_back(
+      [reply = std::move(reply), described = std::move(described)](ErrorCode error) mutable {
+        if (error != ErrorCode::kNone) {
+          protocol::DescribeGroupsResponse::DescribedGroup failed;
+          failed.group_id = described.group_id;
+          failed.error_code = wire(error);
+          described = std::move(failed);
+        }
+        reply(std::move(described));
+      });
+  return out;
+}
+
+Output GroupShard::delete_group(
+    const std::string& group_id,
+    Reply<protocol::DeleteGroupsResponse::DeletableGroupResult> reply) const {
+  Output out;
+  protocol::DeleteGroupsResponse::DeletableGroupResult result;
+  result.group_id = group_id;
+  const Group* group = find(group_id);
+  if (!group)
+    result.error_code = wire(ErrorCode::kGroupIdNotFound);
+  else if (group->state != State::kEmpty)
+    result.error_code = wire(ErrorCode::kNonEmptyGroup);
+  if (result.error_code == 0) {
+    for (const auto& [at, offset] : group->offsets)
+      out.records.push_back(offset_tombstone(group_id, at.first, at.second));
+    out.records.push_back(group_tombstone(group_id));
+  }
+  out.on_committed.push_back(
+      [reply = std::move(reply), result = std::move(result)](ErrorCode error) mutable {
+        if (error != ErrorCode::kNone) result.error_code = wire(error);
+        reply(std::move(result));
+      });
+  return out;
+}
+
+}  // namespace broker::coordinator::group

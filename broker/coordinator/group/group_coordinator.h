@@ -1,0 +1,96 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/coordinator/group/group_shard.h"
+#include "broker/coordinator/group/options.h"
+#include "broker/coordinator/runtime/coordinator_runtime.h"
+#include "broker/metadata/delta.h"
+#include "broker/protocol/messages/delete_groups_request.h"
+#include "broker/protocol/messages/delete_groups_response.h"
+#include "broker/protocol/messages/describe_groups_request.h"
+#include "broker/protocol/messages/heartbeat_request.h"
+#include "broker/protocol/messages/join_group_request.h"
+#include "broker/protocol/messages/leave_group_request.h"
+#include "broker/protocol/messages/list_groups_request.h"
+#include "broker/protocol/messages/offset_commit_request.h"
+#include "broker/protocol/messages/offset_delete_request.h"
+#include "broker/protocol/messages/offset_fetch_request.h"
+#include "broker/protocol/messages/sync_group_request.h"
+
+namespace broker::coordinator::group {
+
+inline constexpr const char* kOffsetsTopic = "__consumer_offsets";
+
+/// What the node is asked to create when somebody looks for a coordinator and there is no
+/// __consumer_offsets yet. It adds the replication factor and the config of offsets.topic.*, and
+/// may be asked again before the topic is there.
+using CreateOffsetsTopic = std::function<void()>;
+
+struct GroupMetrics {
+  std::size_t groups = 0;
+  std::size_t offsets = 0;
+  std::map<State, std::size_t> groups_by_state;
+};
+
+/// The group coordinator as the handlers see it: one method per API, on any of the strands; the
+/// callback runs on the strand of the call, always later than the call. Authorization is done
+/// before, and what is refused is not passed on. Topics in OffsetCommit and OffsetFetch carry both
+/// name and id (zero if there is none), whatever the version; responses do as well.
+class GroupCoordinator {
+ public:
+  /// `seed` draws member ids. `replicas` must outlive it.
+  GroupCoordinator(const GroupOptions& options, const CoordinatorOptions& runtime_options,
+                   replication::ReplicaManager& replicas, CreateOffsetsTopic create_topic,
+                   std::uint64_t seed);
+  ~GroupCoordinator();
+
+  /// On main, after ReplicaManager::apply() of the same update: offsets of deleted topics go.
+  void apply(const metadata::MetadataUpdate& update);
+
+  /// Where FindCoordinator sends the client. Errors: kInvalidGroupId; kCoordinatorNotAvailable
+  /// while __consumer_offsets is being created or its partition has no leader.
+  Result<BrokerId> find_coordinator(const std::string& group_id,
+                                    const metadata::MetadataImage& image);
+
+  void join_group(CallContext call, protocol::JoinGroupRequest request, JoinReply reply);
+  void sync_group(CallContext call, protocol::SyncGroupRequest request, SyncReply reply);
+  void heartbeat(CallContext call, protocol::HeartbeatRequest request,
+                 Reply<protocol::HeartbeatResponse> reply);
+  void leave_group(CallContext call, protocol::LeaveGroupRequest request,
+                   Reply<protocol::LeaveGroupResponse> reply);
+  void offset_commit(CallContext call, protocol::OffsetCommitRequest request,
+                     Reply<protocol::OffsetCommitResponse> reply);
+  /// Versions below 8 name one group: its answer stands in `topics` and `error_code`, as the wire
+  /// has it.
+  void offset_fetch(CallContext call, protocol::OffsetFetchRequest request,
+                    Reply<protocol::OffsetFetchResponse> reply);
+  void offset_delete(CallContext call, protocol::OffsetDeleteRequest request,
+                     Reply<protocol::OffsetDeleteResponse> reply);
+  void list_groups(CallContext call, protocol::ListGroupsRequest request,
+                   Reply<protocol::ListGroupsResponse> reply);
+  /// `authorized_operations` is left to the caller.
+  void describe_groups(CallContext call, protocol::DescribeGroupsRequest request,
+                       Reply<protocol::DescribeGroupsResponse> reply);
+  void delete_groups(CallContext call, protocol::DeleteGroupsRequest request,
+                     Reply<protocol::DeleteGroupsResponse> reply);
+
+  void collect(Reply<GroupMetrics> reply);
+
+ private:
+  template <class Response>
+  Reply<Response> to_caller(Reply<Response> reply) const;
+  /// Runs `work(shard, now, reply)` on the group's shard, or answers `refusal(error)`.
+  template <class Response, class Work, class Refusal>
+  void on_group(const std::string& group_id, Reply<Response> reply, Work work, Refusal refusal);
+
+  const GroupOptions options_;
+  const CreateOffsetsTopic create_topic_;
+  replication::ReplicaManager& replicas_;
+  CoordinatorRuntime runtime_;
+};
+
+}  // namespace broker::coordinator::group

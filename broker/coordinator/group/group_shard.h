@@ -1,0 +1,160 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/common/rng.h"
+#include "broker/coordinator/group/group_state.h"
+#include "broker/coordinator/group/options.h"
+#include "broker/coordinator/runtime/shard.h"
+#include "broker/protocol/messages/delete_groups_response.h"
+#include "broker/protocol/messages/describe_groups_response.h"
+#include "broker/protocol/messages/heartbeat_response.h"
+#include "broker/protocol/messages/leave_group_response.h"
+#include "broker/protocol/messages/list_groups_response.h"
+#include "broker/protocol/messages/offset_commit_response.h"
+#include "broker/protocol/messages/offset_delete_response.h"
+#include "broker/protocol/messages/offset_fetch_request.h"
+#include "broker/protocol/messages/offset_fetch_response.h"
+
+namespace broker::protocol {
+struct GroupMetadataKey;
+struct GroupMetadataValue;
+struct HeartbeatRequest;
+struct JoinGroupRequest;
+struct LeaveGroupRequest;
+struct OffsetCommitKey;
+struct OffsetCommitRequest;
+struct OffsetCommitValue;
+struct OffsetDeleteRequest;
+struct SyncGroupRequest;
+}  // namespace broker::protocol
+
+namespace broker::coordinator::group {
+
+template <class Response>
+using Reply = UniqueFunction<void(Response)>;
+
+/// Who asks, and how. Authorization is done before.
+struct CallContext {
+  std::int16_t version = 0;
+  std::string client_id;
+  std::string client_host;  // as describe shows it: "/10.0.0.7"
+};
+
+/// The classic groups and committed offsets of one partition of __consumer_offsets.
+///
+/// Hard state (generation, members with assignments, offsets) changes only in replay(); membership
+/// during a rebalance is memory only, as in Kafka. Every request is answered exactly once: at once,
+/// when the rebalance it waits for completes, or in resign(). Names in OffsetCommit and OffsetFetch
+/// requests are resolved by the caller: topics carry name and, if known, id, whatever the version.
+class GroupShard final : public Shard {
+ public:
+  /// `seed` draws member ids.
+  GroupShard(const GroupOptions& options, std::uint64_t seed);
+  ~GroupShard() override;
+
+  Result<void> replay(const Record& record) override;
+  void on_loaded(const Now& now) override;
+  Output tick(const Now& now) override;
+  std::optional<Instant> wake_at() const override;
+  void resign(ErrorCode reason) override;
+
+  Output join(const CallContext& call, const protocol::JoinGroupRequest& request, const Now& now,
+              JoinReply reply);
+  Output sync(const CallContext& call, const protocol::SyncGroupRequest& request, const Now& now,
+              SyncReply reply);
+  Output heartbeat(const protocol::HeartbeatRequest& request, const Now& now,
+                   Reply<protocol::HeartbeatResponse> reply);
+  Output leave(const CallContext& call, const protocol::LeaveGroupRequest& request, const Now& now,
+               Reply<protocol::LeaveGroupResponse> reply);
+
+  Output commit_offsets(const CallContext& call, const protocol::OffsetCommitRequest& request,
+                        const Now& now, Reply<protocol::OffsetCommitResponse> reply);
+  /// One entry of a batched OffsetFetch (v8+ form, whatever the version on the wire).
+  Output fetch_offsets(const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request,
+                       Reply<protocol::OffsetFetchResponse::OffsetFetchResponseGroup> reply) const;
+  Output delete_offsets(const protocol::OffsetDeleteRequest& request,
+                        Reply<protocol::OffsetDeleteResponse> reply) const;
+
+  using ListedGroups = std::vector<protocol::ListGroupsResponse::ListedGroup>;
+  /// Filters are lower case; empty: all.
+  Output list(const std::set<std::string>& states, const std::set<std::string>& types,
+              Reply<ListedGroups> reply) const;
+  Output describe(const CallContext& call, const std::string& group_id,
+                  Reply<protocol::DescribeGroupsResponse::DescribedGroup> reply) const;
+  Output delete_group(const std::string& group_id,
+                      Reply<protocol::DeleteGroupsResponse::DeletableGroupResult> reply) const;
+  /// Drops the offsets of topics that are gone.
+  Output forget_topics(const std::set<std::string>& topics) const;
+
+  std::size_t group_count() const { return groups_.size(); }
+  std::size_t offset_count() const;
+  const Group* find(const std::string& group_id) const;
+  /// Counts by state, for the gauges.
+  std::map<State, std::size_t> count_by_state() const;
+
+ private:
+  enum class TimerKind { kSession, kPendingMember, kJoin, kPendingSync };
+  struct Timer {
+    TimerKind kind;
+    std::string group_id;
+    std::string member_id;
+  };
+
+  // group_shard.cc
+  Group& group(const std::string& group_id);
+  Group* find_mutable(const std::string& group_id);
+  void arm(Deadline& deadline, Instant due, Timer timer);
+  Deadline* deadline_of(const Timer& timer);
+  void fire(const Timer& timer, const Now& now, Output& out);
+  Result<void> replay_group(const protocol::GroupMetadataKey& key,
+                            const protocol::GroupMetadataValue& value);
+  Result<void> replay_offset(const protocol::OffsetCommitKey& key,
+                             const std::optional<protocol::OffsetCommitValue>& value);
+  void remove_group(const std::string& group_id);
+
+  // join.cc
+  struct Join;  // one JoinGroup on its way
+  void join_without_id(Group& group, Join& join);
+  void join_with_id(Group& group, Join& join);
+  void rejoin(Group& group, Member& member, Join& join);
+  void replace_static_member(Group& group, Member& old, Join& join);
+  bool may_join(const Group& group, const std::string& member_id) const;
+  void add_member(Group& group, std::string member_id, Join& join);
+  std::string new_member_id(std::string_view prefix);
+
+  // rebalance.cc
+  void rebalance_or_complete(Group& group, const Now& now, Output& out);
+  void prepare_rebalance(Group& group, const Now& now, Output& out);
+  void complete_join_if_all_joined(Group& group, const Now& now, Output& out);
+  void on_join_deadline(Group& group, const Now& now, Output& out);
+  void complete_join(Group& group, const Now& now, Output& out);
+  void expire_pending_syncs(Group& group, const Now& now, Output& out);
+  using ParkedSyncs = std::vector<std::pair<std::string, SyncReply>>;  // by member id
+  void finish_sync(const std::string& group_id, std::int32_t generation, ErrorCode error,
+                   ParkedSyncs& parked);
+  void remove_member(Group& group, const std::string& member_id, const Now& now, Output& out);
+  /// Answers the member's parked requests and takes it out of the group.
+  void drop_member(Group& group, const std::string& member_id, ErrorCode answer);
+  void touch_session(Group& group, Member& member, const Now& now);
+
+  // group_offsets.cc
+  ErrorCode check_commit(const CallContext& call, const protocol::OffsetCommitRequest& request,
+                         const Now& now);
+  void expire_offsets(const Now& now, Output& out);
+
+  const GroupOptions options_;
+  Rng rng_;
+  std::map<std::string, Group> groups_;
+  std::multimap<Instant, Timer> timers_;
+  std::uint64_t next_order_ = 0;
+  Instant next_expiry_check_{};
+};
+
+}  // namespace broker::coordinator::group

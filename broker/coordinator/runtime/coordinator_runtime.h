@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/coordinator/runtime/shard.h"
+#include "broker/coordinator/runtime/types.h"
+#include "broker/replication/replica_manager.h"
+
+namespace broker::coordinator {
+
+class ActiveShard;
+
+struct CoordinatorOptions {
+  std::string topic;                               // "__consumer_offsets"
+  std::chrono::milliseconds write_timeout{5'000};  // offsets.commit.timeout.ms
+  std::size_t load_chunk_bytes = 1 << 20;          // read per turn while loading
+};
+
+/// Keeps one Shard per led partition of a coordinator's topic, on the partition's strand: loads it
+/// from the log when this broker becomes leader, drops it when it resigns, runs operations on it,
+/// writes their records and holds their answers until these are committed.
+class CoordinatorRuntime final : public replication::LeadershipListener {
+ public:
+  using ShardFactory = std::function<std::unique_ptr<Shard>(std::int32_t partition)>;
+
+  /// Registers with `replicas` (listen()), which must outlive it.
+  CoordinatorRuntime(CoordinatorOptions options, replication::ReplicaManager& replicas,
+                     ShardFactory factory);
+  ~CoordinatorRuntime() override;
+
+  /// Number of partitions of the topic as this strand knows it; 0 while it does not exist.
+  std::int32_t partition_count() const;
+
+  using Operation = UniqueFunction<Output(Shard&, const Now&)>;
+  using Refusal = UniqueFunction<void(ErrorCode)>;
+  /// From one of the strands. Runs `operation` on the shard's strand, or `refused` there (or here):
+  /// kCoordinatorNotAvailable (no such topic yet), kNotCoordinator, kCoordinatorLoadInProgress.
+  void run(std::int32_t partition, Operation operation, Refusal refused);
+  /// From one of the strands: visits every active shard on its strand, then calls `done` on the
+  /// strand of the call. `loading`: some shard was still loading and was left out.
+  void run_on_all(std::function<Output(Shard&, const Now&)> operation,
+                  UniqueFunction<void(bool loading)> done);
+
+  void on_become_leader(replication::Partition& partition, LeaderEpoch epoch) override;
+  void on_resign(replication::Partition& partition) override;
+
+ private:
+  using Shards = std::map<std::int32_t, std::shared_ptr<ActiveShard>>;  // by partition
+
+  Shards& shards_here();
+
+  const CoordinatorOptions options_;
+  replication::ReplicaManager& replicas_;
+  const ShardFactory factory_;
+  std::vector<Shards> shards_;  // by strand; each touched by its own strand only
+};
+
+}  // namespace broker::coordinator

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "broker/common/ids.h"
+
+namespace broker::replication {
+
+/// Counters of one topic on one strand; summed over the strands on collection.
+struct TopicCounters {
+  std::int64_t bytes_in = 0;
+  std::int64_t bytes_out = 0;  // to consumers
+  std::int64_t replication_bytes_out = 0;
+  std::int64_t messages_in = 0;
+  std::int64_t produce_requests = 0;  // per partition of a request, as Kafka counts
+  std::int64_t fetch_requests = 0;
+  std::int64_t failed_produce_requests = 0;
+  std::int64_t failed_fetch_requests = 0;
+
+  TopicCounters& operator+=(const TopicCounters& other);
+};
+
+/// One partition at the moment of collection.
+struct PartitionGauges {
+  std::string topic;
+  std::int32_t partition = 0;
+  Offset log_start_offset;
+  Offset log_end_offset;
+  Offset high_watermark;
+  std::uint64_t size_bytes = 0;
+  std::size_t segments = 0;
+  std::size_t replicas = 0;
+  bool leader = false;
+  bool under_replicated = false;  // leader with an ISR smaller than its replicas
+  bool under_min_isr = false;
+  bool at_min_isr = false;
+  bool offline = false;
+};
+
+/// What the metrics endpoint shows of this broker's partitions. The exported names are Kafka's as
+/// the JMX exporter writes them.
+struct MetricsSnapshot {
+  std::map<std::string, TopicCounters> topics;
+  std::vector<PartitionGauges> partitions;
+  std::size_t produce_waiters = 0;
+  std::size_t fetch_waiters = 0;
+};
+
+namespace metric_names {
+inline constexpr const char* kBytesIn = "kafka_server_brokertopicmetrics_bytesin_total";
+inline constexpr const char* kBytesOut = "kafka_server_brokertopicmetrics_bytesout_total";
+inline constexpr const char* kReplicationBytesOut =
+    "kafka_server_brokertopicmetrics_replicationbytesout_total";
+inline constexpr const char* kMessagesIn = "kafka_server_brokertopicmetrics_messagesin_total";
+inline constexpr const char* kProduceRequests =
+    "kafka_server_brokertopicmetrics_totalproducerequests_total";
+inline constexpr const char* kFetchRequests =
+    "kafka_server_brokertopicmetrics_totalfetchrequests_total";
+inline constexpr const char* kFailedProduceRequests =
+    "kafka_server_brokertopicmetrics_failedproducerequests_total";
+inline constexpr const char* kFailedFetchRequests =
+    "kafka_server_brokertopicmetrics_failedfetchrequests_total";
+inline constexpr const char* kPartitionCount = "kafka_server_replicamanager_partitioncount";
+inline constexpr const char* kLeaderCount = "kafka_server_replicamanager_leadercount";
+inline constexpr const char* kUnderReplicatedPartitions =
+    "kafka_server_replicamanager_underreplicatedpartitions";
+inline constexpr const char* kUnderMinIsrPartitions =
+    "kafka_server_replicamanager_underminisrpartitioncount";
+inline constexpr const char* kAtMinIsrPartitions =
+    "kafka_server_replicamanager_atminisrpartitioncount";
+inline constexpr const char* kReplicasCount = "kafka_cluster_partition_replicascount";
+inline constexpr const char* kPartitionUnderMinIsr = "kafka_cluster_partition_underminisr";
+inline constexpr const char* kPartitionAtMinIsr = "kafka_cluster_partition_atminisr";
+inline constexpr const char* kOfflineReplicas = "kafka_server_replicamanager_offlinereplicacount";
+inline constexpr const char* kLogSize = "kafka_log_log_size";                   // topic, partition
+inline constexpr const char* kLogStartOffset = "kafka_log_log_logstartoffset";  // topic, partition
+inline constexpr const char* kLogEndOffset = "kafka_log_log_logendoffset";      // topic, partition
+inline constexpr const char* kLogSegments = "kafka_log_log_numlogsegments";     // topic, partition
+inline constexpr const char* kPurgatorySize =
+    "kafka_server_delayedoperationpurgatory_purgatorysize";  // delayedOperation: Produce, Fetch
+}  // namespace metric_names
+
+}  // namespace broker::replication

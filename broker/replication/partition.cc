@@ -1,0 +1,461 @@
+#include "broker/replication/partition.h"
+
+#include <algorithm>
+
+#include "broker/common/log.h"
+
+namespace broker::replication {
+
+Result<Acks> parse_acks(std::int16_t acks) {
+  if (acks < -1 || acks > 1) return ErrorCode::kInvalidRequiredAcks;
+  return static_cast<Acks>(acks);
+}
+
+Partition::Partition(TopicIdPartition id, BrokerId self, FlushRunner& flushes,
+                     TopicCounters& counters)
+    : id_(std::move(id)), self_(self), flushes_(flushes), counters_(counters) {}
+
+Partition::~Partition() = default;
+
+std::optional<LeaderEpoch> Partition::leader_epoch() const {
+  return leader_ ? std::optional(leader_->epoch()) : std::nullopt;
+}
+
+Offset Partition::last_stable_offset() const {
+  if (!log_) return high_watermark_;
+  const std::optional<Offset> unstable = log_->first_unstable_offset();
+  return unstable ? std::min(*unstable, high_watermark_) : high_watermark_;
+}
+
+Offset Partition::written_end() const {
+  return settings_.flush_before_ack ? std::min(flushed_end_, log_->log_end_offset())
+                                    : log_->log_end_offset();
+}
+
+CurrentLeader Partition::current_leader() const { return known_leader_; }
+
+// --- Roles
+
+void Partition::set_role(std::shared_ptr<storage::Log> log,
+                         const metadata::PartitionRegistration& registration,
+                         const Settings& settings, Offset high_watermark) {
+  CHECK(log != nullptr);
+  const bool first_role = log_ == nullptr;
+  log_ = std::move(log);
+  settings_ = settings;
+  known_leader_ = {registration.leader, registration.leader_epoch};
+  if (log_->failed()) offline_ = true;
+  if (!first_role) return;
+  high_watermark_ = std::clamp(high_watermark, log_->log_start_offset(), log_->log_end_offset());
+  flushed_end_ = log_->recovery_point();
+}
+
+void Partition::become_leader(std::shared_ptr<storage::Log> log,
+                              const metadata::PartitionRegistration& registration,
+                              const Settings& settings, Offset high_watermark, Instant now) {
+  set_role(std::move(log), registration, settings, high_watermark);
+  LeaderState::Membership membership{registration.leader_epoch, registration.partition_epoch,
+                                     registration.replicas, registration.isr};
+  if (leader_ && leader_->epoch() == registration.leader_epoch) {
+    leader_->update(std::move(membership), now);
+  } else {
+    leader_.emplace(self_, std::move(membership), log_->log_end_offset(), now);
+    log_->assign_epoch_start(registration.leader_epoch);
+    wake_consumers(0, true);
+    wake_replicas(0, true);
+  }
+  advance_high_watermark(now);
+}
+
+void Partition::become_follower(std::shared_ptr<storage::Log> log,
+                                const metadata::PartitionRegistration& registration,
+                                const Settings& settings, Offset high_watermark, Instant) {
+  set_role(std::move(log), registration, settings, high_watermark);
+  if (!leader_) return;
+  leader_.reset();
+  fail_waiters(ErrorCode::kNotLeaderOrFollower);
+}
+
+void Partition::stop(ErrorCode reason) {
+  leader_.reset();
+  fail_waiters(reason);
+  log_.reset();
+}
+
+void Partition::go_offline(const Error& why) {
+  if (offline_) return;
+  offline_ = true;
+  log_error("replication", "partition is offline: its log failed",
+            {{"partition", to_string(id_)}, {"reason", to_string(why)}});
+  fail_waiters(ErrorCode::kKafkaStorageError);
+}
+
+void Partition::update_settings(const Settings& settings, storage::LogOptions options,
+                                Instant now) {
+  settings_ = settings;
+  if (!log_) return;
+  log_->update_options(std::move(options));
+  // A lower min.insync.replicas may let go on what stood still.
+  advance_high_watermark(now);
+}
+
+void Partition::fail_waiters(ErrorCode reason) {
+  for (AppendWaiters* waiters : {&all_waiters_, &flush_waiters_}) {
+    AppendWaiters failed;
+    failed.swap(*waiters);
+    for (AppendWaiter& waiter : failed) waiter.callback(refuse(reason));
+  }
+  wake_consumers(0, true);
+  wake_replicas(0, true);
+}
+
+Result<void> Partition::check_leader(const std::optional<LeaderEpoch>& epoch) const {
+  if (offline_) return ErrorCode::kKafkaStorageError;
+  if (!leader_) return ErrorCode::kNotLeaderOrFollower;
+  if (epoch && *epoch < leader_->epoch()) return ErrorCode::kFencedLeaderEpoch;
+  if (epoch && *epoch > leader_->epoch()) return ErrorCode::kUnknownLeaderEpoch;
+  return {};
+}
+
+template <class T>
+const T& Partition::note_failure(const T& result) {
+  if (!result.ok() && log_ && log_->failed()) go_offline(result.error());
+  return result;
+}
+
+// --- Append
+
+ProduceResult Partition::refuse(ErrorCode error, std::string message) const {
+  ProduceResult result;
+  result.error = error;
+  result.message = std::move(message);
+  result.current_leader = current_leader();
+  return result;
+}
+
+void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
+                       std::chrono::milliseconds timeout, Instant now, WallMs wall,
+                       AppendCallback callback) {
+  ++counters_.produce_requests;
+  const auto fail = [&](ProduceResult result) {
+    ++counters_.failed_produce_requests;
+    callback(std::move(result));
+  };
+  const Result<void> leads = check_leader(std::nullopt);
+  if (!leads.ok()) return fail(refuse(leads.code()));
+  if (acks == Acks::kAll && !leader_->has_enough_replicas(settings_.min_insync_replicas))
+    return fail(refuse(ErrorCode::kNotEnoughReplicas,
+                       "The size of the current ISR is insufficient to satisfy "
+                       "min.insync.replicas for partition " +
+                           to_string(id_)));
+  std::vector<RecordError> record_errors;
+  const Result<storage::AppendInfo> appended =
+      log_->append_as_leader(records, leader_->epoch(), origin, wall, &record_errors);
+  if (!note_failure(appended).ok()) {
+    ProduceResult result = refuse(appended.code(), appended.error().detail);
+    result.record_errors = std::move(record_errors);
+    result.log_start_offset = log_ ? log_->log_start_offset() : Offset{-1};
+    return fail(std::move(result));
+  }
+
+  counters_.bytes_in += static_cast<std::int64_t>(appended->bytes);
+  if (!appended->duplicate)
+    counters_.messages_in += appended->last_offset - appended->first_offset + 1;
+  bytes_above_high_watermark_ += static_cast<std::int64_t>(appended->bytes);
+  AppendWaiter waiter;
+  waiter.end = appended->last_offset + 1;
+  waiter.deadline = now + timeout;
+  waiter.result.base_offset = appended->first_offset;
+  waiter.result.log_append_time = appended->log_append_time;
+  waiter.result.log_start_offset = appended->log_start_offset;
+  waiter.callback = std::move(callback);
+
+  if (settings_.flush_before_ack || log_->flush_due(wall)) start_flush(wall);
+  wake_replicas(static_cast<std::int64_t>(appended->bytes), false);
+  advance_high_watermark(now);
+  acknowledge(acks, std::move(waiter));
+}
+
+void Partition::acknowledge(Acks acks, AppendWaiter waiter) {
+  switch (acks) {
+    case Acks::kNone:
+      return waiter.callback(std::move(waiter.result));
+    case Acks::kLeader:
+      if (log_ && waiter.end > written_end()) return flush_waiters_.push_back(std::move(waiter));
+      return waiter.callback(std::move(waiter.result));
+    case Acks::kAll:
+      if (waiter.end > high_watermark_) return all_waiters_.push_back(std::move(waiter));
+      return waiter.callback(final_result(std::move(waiter.result)));
+  }
+}
+
+// The ISR may have shrunk while the records travelled.
+ProduceResult Partition::final_result(ProduceResult result) const {
+  if (leader_ && !leader_->has_enough_replicas(settings_.min_insync_replicas)) {
+    result.error = ErrorCode::kNotEnoughReplicasAfterAppend;
+    result.message = "Messages are written to the log, but to fewer in-sync replicas than required";
+  }
+  return result;
+}
+
+// Callbacks may append again, so what is answered leaves the queue first.
+void Partition::answer_reached(AppendWaiters& waiters, Offset reached) {
+  while (!waiters.empty() && waiters.front().end <= reached) {
+    AppendWaiter done = std::move(waiters.front());
+    waiters.pop_front();
+    const bool all = &waiters == &all_waiters_;
+    done.callback(all ? final_result(std::move(done.result)) : std::move(done.result));
+  }
+}
+
+void Partition::advance_high_watermark(Instant now) {
+  if (!leader_ || offline_) return;
+  const Offset next =
+      leader_->next_high_watermark(high_watermark_, written_end(), settings_.min_insync_replicas,
+                                   settings_.replica_lag_time_max, now);
+  if (next == high_watermark_) return;
+  high_watermark_ = next;
+  const std::int64_t bytes = std::max<std::int64_t>(1, bytes_above_high_watermark_);
+  bytes_above_high_watermark_ = 0;
+  answer_reached(all_waiters_, next);
+  wake_consumers(bytes, false);
+}
+
+void Partition::expire_waiters(Instant now) {
+  std::vector<AppendCallback> expired;
+  for (AppendWaiters* waiters : {&all_waiters_, &flush_waiters_}) {
+    AppendWaiters rest;
+    for (AppendWaiter& waiter : *waiters) {
+      if (waiter.deadline <= now)
+        expired.push_back(std::move(waiter.callback));
+      else
+        rest.push_back(std::move(waiter));
+    }
+    waiters->swap(rest);
+  }
+  for (AppendCallback& callback : expired) {
+    ++counters_.failed_produce_requests;
+    callback(refuse(ErrorCode::kRequestTimedOut));
+  }
+}
+
+// --- Flushing
+
+// One flush at a time; what is appended meanwhile goes with the next: group commit.
+void Partition::start_flush(WallMs wall) {
+  if (!log_ || offline_) return;
+  if (flushing_) {
+    flush_again_ = true;
+    return;
+  }
+  Result<storage::FlushJob> job = log_->prepare_flush();
+  if (!note_failure(job).ok()) return;
+  flushing_ = true;
+  flush_again_ = false;
+  (void)wall;
+  flushes_.run_flush(std::move(*job), [weak = weak_from_this()](const storage::FlushJob& done,
+                                                                const Result<void>& outcome,
+                                                                Instant now, WallMs at) {
+    if (const auto self = weak.lock()) self->on_flushed(done, outcome, now, at);
+  });
+}
+
+void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& outcome, Instant now,
+                           WallMs wall) {
+  flushing_ = false;
+  if (!log_) return;
+  const Result<void> completed = log_->complete_flush(job, outcome, wall);
+  if (!note_failure(completed).ok()) return;
+  flushed_end_ = std::max(flushed_end_, job.up_to);
+  if (flush_again_) start_flush(wall);
+  answer_reached(flush_waiters_, written_end());
+  advance_high_watermark(now);
+}
+
+void Partition::flush_if_due(WallMs wall) {
+  if (log_ && !offline_ && log_->flush_due(wall)) start_flush(wall);
+}
+
+// --- Fetch
+
+Offset Partition::fetch_bound(const Reader& reader, Isolation isolation) const {
+  if (reader.is_replica()) return log_->log_end_offset();
+  return isolation == Isolation::kReadCommitted ? last_stable_offset() : high_watermark_;
+}
+
+std::optional<EpochEndOffset> Partition::diverging_epoch(const FetchPosition& from) const {
+  if (!from.last_fetched_epoch) return std::nullopt;
+  const auto end = log_->end_offset_for_epoch(*from.last_fetched_epoch);
+  if (!end) return std::nullopt;
+  if (end->epoch == *from.last_fetched_epoch && end->end_offset >= from.offset) return std::nullopt;
+  return EpochEndOffset{end->epoch, end->end_offset};
+}
+
+FetchResult Partition::fetch(const Reader& reader, const FetchPosition& from,
+                             std::int32_t max_bytes, bool at_least_one, Isolation isolation,
+                             Instant now) {
+  FetchResult result;
+  const auto fail = [&](ErrorCode error) {
+    ++counters_.failed_fetch_requests;
+    result.error = error;
+    result.current_leader = current_leader();
+    return result;
+  };
+  const Result<void> leads = check_leader(from.current_leader_epoch);
+  if (!leads.ok()) return fail(leads.code());
+  result.diverging_epoch = diverging_epoch(from);
+  if (!result.diverging_epoch &&
+      (from.offset < log_->log_start_offset() || from.offset > log_->log_end_offset()))
+    return fail(ErrorCode::kOffsetOutOfRange);
+
+  const Offset bound = fetch_bound(reader, isolation);
+  if (!result.diverging_epoch && from.offset < bound && (max_bytes > 0 || at_least_one)) {
+    Result<storage::ReadResult> read = log_->read(
+        from.offset, bound, static_cast<std::size_t>(std::max(max_bytes, 0)), at_least_one);
+    if (!note_failure(read).ok()) return fail(read.code());
+    if (isolation == Isolation::kReadCommitted && !read->records.empty()) {
+      const auto aborted = log_->aborted_transactions(from.offset, read->next_offset);
+      if (!note_failure(aborted).ok()) return fail(aborted.code());
+      for (const storage::AbortedTxn& txn : *aborted)
+        result.aborted.push_back({txn.producer_id, txn.first_offset});
+    }
+    result.records = std::move(read->records);
+  }
+  if (reader.is_replica() && !result.diverging_epoch) {
+    leader_->note_fetch(reader.replica, reader.replica_epoch, from.offset, log_->log_end_offset(),
+                        now);
+    advance_high_watermark(now);
+  }
+  result.high_watermark = high_watermark_;
+  result.last_stable_offset = last_stable_offset();
+  result.log_start_offset = log_->log_start_offset();
+  return result;
+}
+
+ListOffsetsResult Partition::list_offset(const Reader& reader, const ListOffsetsPartition& asked,
+                                         Isolation isolation) {
+  ListOffsetsResult result;
+  const Result<void> leads = check_leader(asked.current_leader_epoch);
+  if (!leads.ok()) {
+    result.error = leads.code();
+    return result;
+  }
+  const Offset bound = fetch_bound(reader, isolation);
+  if (asked.timestamp == kLatestTimestamp) {
+    // A new leader does not know yet what its predecessor had committed.
+    if (!reader.is_replica() && high_watermark_ < leader_->epoch_start()) {
+      result.error = ErrorCode::kOffsetNotAvailable;
+      return result;
+    }
+    result.offset = bound;
+    result.leader_epoch = leader_->epoch();
+    return result;
+  }
+  if (asked.timestamp == kEarliestTimestamp || asked.timestamp == kEarliestLocalTimestamp) {
+    result.offset = log_->log_start_offset();
+    result.leader_epoch = log_->epoch_for_offset(result.offset).value_or(LeaderEpoch{-1});
+    return result;
+  }
+  // Nothing is tiered; Kafka answers "none" then as well.
+  if (asked.timestamp < kMaxTimestamp) return result;
+  const auto found = asked.timestamp == kMaxTimestamp ? log_->max_timestamp()
+                                                      : log_->offset_for_timestamp(asked.timestamp);
+  if (!note_failure(found).ok()) {
+    result.error = found.code();
+    return result;
+  }
+  if (*found && (*found)->offset < bound) {
+    result.timestamp = (*found)->timestamp;
+    result.offset = (*found)->offset;
+    result.leader_epoch = (*found)->leader_epoch;
+  }
+  return result;
+}
+
+EpochEndResult Partition::end_of_epoch(const EpochEndPartition& asked) {
+  EpochEndResult result;
+  const Result<void> leads = check_leader(asked.current_leader_epoch);
+  result.error = leads.code();
+  if (!leads.ok()) return result;
+  if (const auto end = log_->end_offset_for_epoch(asked.leader_epoch))
+    result.end = {end->epoch, end->end_offset};
+  return result;
+}
+
+DeleteRecordsResult Partition::delete_records(Offset before) {
+  DeleteRecordsResult result;
+  const Result<void> leads = check_leader(std::nullopt);
+  if (!leads.ok()) {
+    result.error = leads.code();
+    return result;
+  }
+  if (!log_->options().cleanup_delete) {
+    result.error = ErrorCode::kPolicyViolation;
+    return result;
+  }
+  const Result<Offset> start = log_->delete_records(before, high_watermark_);
+  result.error = note_failure(start).code();
+  if (start.ok()) result.low_watermark = *start;
+  return result;
+}
+
+// --- Waiting
+
+Partition::WaiterHandle Partition::add_fetch_waiter(const Reader& reader,
+                                                    std::shared_ptr<FetchWaiter> waiter) {
+  auto& waiters = reader.is_replica() ? replicas_ : consumers_;
+  return waiters.insert(waiters.end(), std::move(waiter));
+}
+
+void Partition::remove_fetch_waiter(const Reader& reader, WaiterHandle handle) {
+  (reader.is_replica() ? replicas_ : consumers_).erase(handle);
+}
+
+void Partition::wake_consumers(std::int64_t bytes, bool decided) {
+  for (const auto& waiter : consumers_) waiter->on_progress(bytes, decided);
+}
+
+void Partition::wake_replicas(std::int64_t bytes, bool decided) {
+  for (const auto& waiter : replicas_) waiter->on_progress(bytes, decided);
+}
+
+// --- Housekeeping
+
+void Partition::clean(WallMs wall) {
+  if (!log_ || offline_) return;
+  const auto cleaned = log_->apply_retention(high_watermark_, wall);
+  if (!note_failure(cleaned).ok() || cleaned->segments_deleted == 0) return;
+  log_info("replication", "deleted old segments",
+           {{"partition", to_string(id_)},
+            {"segments", cleaned->segments_deleted},
+            {"bytes", cleaned->bytes_deleted},
+            {"log_start_offset", cleaned->log_start_offset.value}});
+}
+
+PartitionGauges Partition::gauges() const {
+  PartitionGauges gauges;
+  gauges.topic = id_.topic;
+  gauges.partition = id_.partition;
+  gauges.offline = offline_;
+  gauges.high_watermark = high_watermark_;
+  if (log_) {
+    gauges.log_start_offset = log_->log_start_offset();
+    gauges.log_end_offset = log_->log_end_offset();
+    gauges.size_bytes = log_->size_bytes();
+    gauges.segments = log_->segment_count();
+  }
+  if (leader_) {
+    const auto isr = static_cast<std::int32_t>(leader_->isr().size());
+    const std::int32_t needed = leader_->effective_min_isr(settings_.min_insync_replicas);
+    gauges.leader = true;
+    gauges.replicas = leader_->replicas().size();
+    gauges.under_replicated = leader_->isr().size() < leader_->replicas().size();
+    gauges.under_min_isr = isr < needed;
+    gauges.at_min_isr = isr == needed;
+  }
+  return gauges;
+}
+
+storage::LogPositions Partition::positions() const { return log_->positions(high_watermark_); }
+
+}  // namespace broker::replication

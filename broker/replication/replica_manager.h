@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "broker/config/config_def.h"
+#include "broker/metadata/delta.h"
+#include "broker/replication/metrics.h"
+#include "broker/replication/partition.h"
+#include "broker/replication/strands.h"
+#include "broker/replication/types.h"
+#include "broker/storage/log_manager.h"
+
+namespace broker::replication {
+
+class PartitionTable;
+
+/// Told about leadership of the partitions of one topic, on each partition's home strand.
+class LeadershipListener {
+ public:
+  virtual ~LeadershipListener() = default;
+  /// Also when this broker leads on in a new epoch.
+  virtual void on_become_leader(Partition& partition, LeaderEpoch epoch) = 0;
+  /// No longer led here, or gone, or this broker stops. `partition` is still usable.
+  virtual void on_resign(Partition& partition) = 0;
+};
+
+struct ReplicaManagerOptions {
+  BrokerId node;
+  config::ConfigMap static_config;  // what server.properties says, for effective topic configs
+  std::chrono::milliseconds replica_lag_time_max{30'000};
+  std::chrono::milliseconds retention_check_interval{300'000};
+  std::chrono::milliseconds checkpoint_interval{5'000};
+  std::chrono::milliseconds flush_check_interval{1'000};
+  std::int64_t producer_id_expiration_ms = 86'400'000;
+};
+
+/// The partitions of this broker: one table per strand, each partition at home on
+/// hash(topic id, partition) mod strands. Requests come from any of the strands and are gathered
+/// there: callbacks run on the strand of the call, possibly before the call returns, exactly once.
+/// Whether a topic exists and who may use it is checked before; a partition that does not live here
+/// is answered kNotLeaderOrFollower.
+class ReplicaManager {
+ public:
+  /// `logs` lives on strands.main() and has done load().
+  ReplicaManager(ReplicaManagerOptions options, Strands strands, storage::LogManager& logs,
+                 io::WorkerPool& workers);
+  /// After shut_down() has called back.
+  ~ReplicaManager();
+
+  /// The options that a log of `topic` has under `image`; for LogManager::load too.
+  storage::LogOptions log_options(const metadata::MetadataImage& image,
+                                  std::string_view topic) const;
+
+  /// On main, once, before the first apply(). Starts periodic jobs.
+  void start();
+  /// On main, before the first apply().
+  void listen(const std::string& topic, LeadershipListener& listener);
+
+  /// On main. Creates and deletes logs, changes roles and settings as `update` says. Updates are
+  /// applied in order; `on_applied` runs on main when every strand has this one. A log that cannot
+  /// be created leaves its partition offline.
+  void apply(const metadata::MetadataUpdate& update, Task on_applied = nullptr);
+  /// On main, once metadata has caught up: moves logs away that the image does not know.
+  Result<void> remove_strays();
+  /// On main. Answers everything that waits (kNotLeaderOrFollower), writes checkpoints, closes all
+  /// logs and marks the directory clean. `done` runs on main.
+  void shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);
+
+  const Strands& strands() const { return strands_; }
+  io::Strand& home(const TopicId& topic, std::int32_t partition) const {
+    return strands_.shard(home_index(topic, partition));
+  }
+  /// The newest image that this strand's partitions reflect. On one of the shards.
+  const metadata::ImagePtr& image() const;
+  /// On the partition's home strand; nullptr if it does not live here. Valid until this turn ends.
+  Partition* find(const TopicId& topic, std::int32_t partition) const;
+
+  void produce(ProducePlan plan, ProduceCallback callback);
+  /// Long-polls for up to plan.max_wait until plan.min_bytes are there or a partition has an
+  /// error. Results stay within plan.max_bytes but for the first batch.
+  void fetch(FetchPlan plan, FetchCallback callback);
+  void list_offsets(ListOffsetsPlan plan, ListOffsetsCallback callback);
+  void end_of_epochs(std::vector<EpochEndPartition> asked, EpochEndCallback callback);
+  void delete_records(std::vector<DeleteRecordsPartition> asked, DeleteRecordsCallback callback);
+
+  /// Counters and gauges of all strands.
+  void collect(UniqueFunction<void(MetricsSnapshot)> callback);
+
+ private:
+  struct Wish;  // what apply() wants of one partition
+  struct Stop;
+
+  std::size_t home_index(const TopicId& topic, std::int32_t partition) const;
+  PartitionTable& table(std::size_t index) const { return *tables_[index]; }
+  PartitionTable& table_here() const;
+  Partition::Settings settings(const metadata::MetadataImage& image, std::string_view topic) const;
+  std::set<TopicId> reconfigured_topics(const metadata::MetadataUpdate& update) const;
+  void stop_deleted(const metadata::MetadataUpdate& update);
+  void stop_partition(const TopicIdPartition& at, std::int64_t delete_delay_ms);
+  void update_partition(const metadata::ImagePtr& image, const metadata::TopicImage& topic,
+                        std::int32_t partition);
+  void checkpoint_later();
+  void checkpoint(UniqueFunction<void(Result<void>)> done);
+  template <class Item, class Result, class Work>
+  void scatter(std::vector<Item> items, Work work,
+               UniqueFunction<void(std::vector<Result>)> callback);
+
+  const ReplicaManagerOptions options_;
+  const Strands strands_;
+  storage::LogManager& logs_;  // on main
+  io::WorkerPool& workers_;
+
+  std::vector<std::unique_ptr<PartitionTable>> tables_;  // by shard
+  // On main.
+  std::map<std::string, LeadershipListener*> listeners_;
+  std::map<std::pair<TopicId, std::int32_t>, TopicIdPartition> hosted_;
+  std::map<TopicPartition, storage::LogPositions> checkpointed_;
+  io::TimerId checkpoint_timer_ = io::kNoTimer;
+  bool stopping_ = false;
+};
+
+}  // namespace broker::replication
