@@ -1,0 +1,61 @@
+#include "operator/controllers/cluster_registry.h"
+
+namespace op::controllers {
+
+ClusterHandle::ClusterHandle(kafka::ConnectionSpec spec,
+                             std::unique_ptr<kafka::ClusterConnection> connection,
+                             reconcile::Scheduler& scheduler, BatchOptions options,
+                             std::function<bool()> may_write)
+    : spec_(std::move(spec)),
+      connection_(std::move(connection)),
+      batcher_(connection_->admin(), scheduler, options, std::move(may_write)) {}
+
+ClusterRegistry::ClusterRegistry(kafka::Connector& connector, reconcile::Scheduler& scheduler,
+                                 BatchOptions options, std::function<bool()> may_write,
+                                 OnChange on_change)
+    : connector_(connector),
+      scheduler_(scheduler),
+      options_(options),
+      may_write_(std::move(may_write)),
+      on_change_(std::move(on_change)) {}
+
+broker::Result<ClusterHandlePtr> ClusterRegistry::open(const api::ClusterRef& cluster,
+                                                       const kafka::ConnectionSpec& spec) {
+  if (ClusterHandlePtr known = find(cluster); known && known->spec() == spec) return known;
+  ASSIGN_OR_RETURN(auto connection,
+                   connector_.connect(spec, [this, cluster](const kafka::Changes& changes) {
+                     on_change_(cluster, changes);
+                   }));
+  auto handle = std::make_shared<ClusterHandle>(spec, std::move(connection), scheduler_, options_,
+                                                may_write_);
+  ClusterHandlePtr replaced;  // disconnects outside the lock: its callbacks may be in find()
+  {
+    const std::lock_guard lock(mutex_);
+    ClusterHandlePtr& slot = clusters_[cluster];
+    replaced = std::exchange(slot, handle);
+  }
+  return handle;
+}
+
+void ClusterRegistry::close(const api::ClusterRef& cluster) {
+  ClusterHandlePtr closed;  // disconnects outside the lock
+  const std::unique_lock lock(mutex_);
+  const auto found = clusters_.find(cluster);
+  if (found == clusters_.end()) return;
+  closed = std::move(found->second);
+  clusters_.erase(found);
+}
+
+void ClusterRegistry::close_all() {
+  std::map<api::ClusterRef, ClusterHandlePtr> closed;
+  const std::lock_guard lock(mutex_);
+  closed.swap(clusters_);
+}
+
+ClusterHandlePtr ClusterRegistry::find(const api::ClusterRef& cluster) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = clusters_.find(cluster);
+  return found == clusters_.end() ? nullptr : found->second;
+}
+
+}  // namespace op::controllers
