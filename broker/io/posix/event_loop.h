@@ -51,13 +51,15 @@ class EventLoop final : public Strand {
   TimerId call_at(Instant when, Task task) override;
   void cancel(TimerId timer) override;
 
-  /// Only from this strand. A removed handler gets no event any more, not even one already taken
-  /// from the kernel.
+  /// Only from this strand, or while no thread runs the loop. A removed handler gets no event any
+  /// more, not even one already taken from the kernel.
   void add_fd(int fd, std::uint32_t epoll_events, FdHandler& handler);
   void modify_fd(int fd, std::uint32_t epoll_events, FdHandler& handler);
   void remove_fd(int fd, FdHandler& handler);
 
  private:
+  /// On the loop, or while no thread runs it (set-up and tear-down).
+  void check_owned() const;
   void wake();
   bool run_posted();
   void run_timers();
