@@ -103,26 +103,39 @@ def check():
     """Problems as 'file:line: sentence'."""
     modules = load_modules()
     by_name = {m.name: m for m in modules.values()}
-    problems = []
-    for tree in TREES:
-        for path in sorted((ROOT / tree).rglob("*")):
-            if path.suffix not in (".h", ".cc") or not path.is_file():
-                continue
-            relative = path.relative_to(ROOT)
-            module = modules.get(relative.parent) or owner(relative, modules)
-            if module is None:
-                problems.append(f"{relative}:1: is in no target: its folder has no CMakeLists.txt with add_module")
-                continue
-            problems += check_file(path, relative, module, modules, by_name)
+    files = {path.relative_to(ROOT): path.read_text() for tree in TREES for path in sorted((ROOT / tree).rglob("*"))
+             if path.suffix in (".h", ".cc") and path.is_file()}
+    problems = heavy_headers(files)
+    for relative, text in files.items():
+        module = modules.get(relative.parent) or owner(relative, modules)
+        if module is None:
+            problems.append(f"{relative}:1: is in no target: its folder has no CMakeLists.txt with add_module")
+        else:
+            problems += check_file(text, relative, module, modules, by_name)
     return problems
 
 
-def check_file(path, relative, module, modules, by_name):
-    problems, allowed = [], allowed_for(path, module, by_name)
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+def heavy_headers(files):
+    """Headers that bring a heavy library to other folders; one that only its own folder's sources include may do so."""
+    includers = {}
+    for relative, text in files.items():
+        for line in text.splitlines():
+            if match := INCLUDE.match(line):
+                includers.setdefault(Path(match[1]), set()).add(relative)
+    problems = []
+    for relative, text in files.items():
+        private = all(f.parent == relative.parent and f.suffix == ".cc" for f in includers.get(relative, ()))
+        if relative.suffix == ".h" and not private:
+            for number, line in enumerate(text.splitlines(), 1):
+                if heavy := HEAVY.match(line):
+                    problems.append(f"{relative}:{number}: {heavy[1]} belongs into a .cc, it is too heavy for a header")
+    return problems
+
+
+def check_file(text, relative, module, modules, by_name):
+    problems, allowed = [], allowed_for(relative, module, by_name)
+    for number, line in enumerate(text.splitlines(), 1):
         where = f"{relative}:{number}"
-        if path.suffix == ".h" and (heavy := HEAVY.match(line)):
-            problems.append(f"{where}: {heavy[1]} belongs into a .cc, it is too heavy for a header")
         match = INCLUDE.match(line)
         if not match:
             continue

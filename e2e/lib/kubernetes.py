@@ -9,7 +9,8 @@ from e2e.localkube import cluster, gobuild, layout
 
 
 class Kubernetes:
-    def __init__(self):
+    def __init__(self, owned):
+        self.owned = owned  # started by this test run, so that it may also be crashed
         self.nodes = [layout.node_name(i) for i in range(len(self.get("nodes")["items"]))]
 
     def node_address(self, node):
@@ -83,7 +84,7 @@ def running_cluster():
     was_up = cluster.is_running()
     cluster.up()
     try:
-        yield Kubernetes()
+        yield Kubernetes(owned=not was_up)
     finally:
         if not was_up:
             cluster.down()

@@ -202,7 +202,7 @@ def _stop():
     root = layout.root()
     was_running = is_running()
     if was_running:
-        outer = json.loads((root / "run" / "supervisor.json").read_text())["pid"]
+        outer = supervisor_pid()
         inner = host.children(outer)
         os.kill(outer, signal.SIGKILL)  # its child is PID 1 of the namespace, and takes all of it along
         _wait_gone([outer, *inner])
@@ -266,6 +266,11 @@ def is_running():
     return stored["start"] is not None and host.start_time(stored["pid"]) == stored["start"]
 
 
+def supervisor_pid():
+    """The process whose end ends the whole cluster."""
+    return json.loads((layout.root() / "run" / "supervisor.json").read_text())["pid"]
+
+
 def report():
     """One entry per process: name, pid inside the cluster's PID namespace, restarts, last_exit."""
     try:
@@ -279,8 +284,7 @@ def host_pid(unit):
     inside = next((u["pid"] for u in report() if u["name"] == unit), None)
     if inside is None or not is_running():
         return None
-    supervisor_pid = json.loads((layout.root() / "run" / "supervisor.json").read_text())["pid"]
-    for pid in (c for s in host.children(supervisor_pid) for c in host.children(s)):
+    for pid in (c for s in host.children(supervisor_pid()) for c in host.children(s)):
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
                 if line.startswith("NSpid:") and line.split()[-1] == str(inside):

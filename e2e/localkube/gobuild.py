@@ -16,7 +16,6 @@ from tools.lib import paths, ui
 
 MODULES = Path(__file__).resolve().parent / "modules"
 KUBERNETES_VERSION = "v1.34.4"
-MINIMUM_GO = (1, 25)
 # In the order of their build: the longest first, so that a failure there shows early.
 PROGRAMS = {
     "kubernetes": ["kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet"],
@@ -91,7 +90,7 @@ def find_go(steps=ui):
     candidates = [shutil.which("go"), "/usr/local/go/bin/go", "/usr/bin/go"]
     found = [go for go in candidates if go and os.access(go, os.X_OK)]
     for go in found:
-        if _go_version(go) >= MINIMUM_GO:
+        if _go_version(go) >= minimum_go():
             return go
     pinned = _pinned_version()
     cached = paths.cache_dir() / f"go-{pinned}"
@@ -102,6 +101,12 @@ def find_go(steps=ui):
             _fetch_toolchain(found[0], cached)
             step.note = "checksum verified"
     return str(cached / "bin" / "go")
+
+
+def minimum_go():
+    """The newest Go that any of the modules asks for."""
+    texts = [(MODULES / name / "go.mod").read_text() for name in PROGRAMS]
+    return max(tuple(map(int, re.search(r"^go (\d+)\.(\d+)", text, re.M).groups())) for text in texts)
 
 
 def _go_version(go):

@@ -12,6 +12,7 @@ from e2e.localkube import gobuild, host
 from tools.lib import build, lint, paths, ui
 
 RESULTS = paths.BUILD / "test-results"
+KUBERNETES_FOLDERS = ("e2e/localkube", "e2e/kubernetes")
 
 
 @dataclass
@@ -78,19 +79,28 @@ def run_unit(selection, budget):
             result.failures.append((name, message))
     if code is None:
         _over_budget(result, budget)
+    _add(result, run_pytest("tools")(selection, budget))
     return result
 
 
-def run_pytest(folder):
+def _add(result, other):
+    result.passed += other.passed
+    result.failed += other.failed
+    result.skipped += other.skipped
+    result.failures += other.failures
+
+
+def run_pytest(*folders):
+    """A suite of pytest files; `folders` below the root share their fixtures' session."""
     def run(selection, budget):
-        if not any((paths.ROOT / "e2e" / folder).glob("**/*_test.py")) and not any(
-                (paths.ROOT / "e2e" / folder).glob("**/test_*.py")):
+        if not test_files(folders):
             return Result(note="no tests in this tree")
-        report = _fresh(folder) / "report.xml"
-        log = paths.log_dir() / f"test-{folder}.log"
+        name = folders[-1].replace("/", "-")
+        report = _fresh(name) / "report.xml"
+        log = paths.log_dir() / f"test-{name}.log"
         pattern = ["-k", selection.pattern] if selection.pattern else []
-        code = _run(["/usr/bin/python3", "-B", "-m", "pytest", "-v", f"--junit-xml={report}", *pattern,
-                     paths.ROOT / "e2e" / folder], selection.environment(), budget, log)
+        code = _run(["/usr/bin/python3", "-B", "-m", "pytest", "-v", f"--junit-xml={report}", *pattern, *existing(folders)],
+                    selection.environment(), budget, log)
         result = Result(log=log)
         if report.exists():
             _add_junit(result, report)
@@ -98,20 +108,28 @@ def run_pytest(folder):
             _over_budget(result, budget)
         elif code not in (0, 1, 5) or (code == 1 and not result.failed):  # 5: nothing matched the pattern
             result.failed += 1
-            result.failures.append((f"e2e/{folder}", ui.tail_of(log, 6)))
+            result.failures.append((name, ui.tail_of(log, 6)))
         return result
     return run
+
+
+def existing(folders):
+    return [paths.ROOT / f for f in folders if (paths.ROOT / f).is_dir()]
+
+
+def test_files(folders):
+    return [f for folder in existing(folders) for pattern in ("*_test.py", "test_*.py") for f in folder.rglob(pattern)]
 
 
 def run_kubernetes(selection, budget):
     if obstacles := host.obstacles():
         return Result(note="not run: " + "; ".join(obstacles))
-    return run_pytest("kubernetes")(selection, budget)
+    return run_pytest(*KUBERNETES_FOLDERS)(selection, budget)
 
 
 def run_go(_, budget):
     """Kubernetes itself, where a suite needs it and the cache has not got it."""
-    if host.obstacles() or not (paths.ROOT / "e2e" / "kubernetes").exists():
+    if host.obstacles():
         return Result(note="not needed")
     built = gobuild.missing()
     try:
@@ -127,6 +145,13 @@ class Suite:
     run: object
     budget: int  # seconds; --full has FULL_FACTOR times as much
     needs: tuple = ()
+    folders: tuple = ()  # of pytest files
+
+    def may_match(self, selection):
+        """False if no test of a pytest suite can match, so that a pattern does not start a cluster in vain."""
+        files = test_files(self.folders)
+        return not (selection.pattern and files) or any(
+            selection.pattern in file.name or selection.pattern in file.read_text() for file in files)
 
 
 FULL_FACTOR = 6
@@ -134,12 +159,14 @@ PREPARATIONS = {
     "build": Suite("build", run_build, 900),
     "localkube": Suite("localkube", run_go, 720),
 }
+CONFORMANCE_FOLDERS = ("e2e/conformance",)
+STANDALONE_FOLDERS = ("e2e/standalone",)
 SUITES = {
     "lint": Suite("lint", run_lint, 60),
     "unit": Suite("unit", run_unit, 240, ("build",)),
-    "conformance": Suite("conformance", run_pytest("conformance"), 420, ("build",)),
-    "standalone": Suite("standalone", run_pytest("standalone"), 120, ("build",)),
-    "e2e": Suite("e2e", run_kubernetes, 840, ("build", "localkube")),
+    "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 420, ("build",), CONFORMANCE_FOLDERS),
+    "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 120, ("build",), STANDALONE_FOLDERS),
+    "e2e": Suite("e2e", run_kubernetes, 840, ("build", "localkube"), KUBERNETES_FOLDERS),
 }
 
 
