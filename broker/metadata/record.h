@@ -57,8 +57,13 @@ using MetadataRecords = std::vector<MetadataRecord>;
 /// newer software: stop), kCorruptMessage for a body that does not parse or has bytes left over.
 Result<MetadataRecord> decode_record(Slice value);
 
-/// In the version that `metadata_version` calls for.
+/// In the version that `metadata_version` calls for. Errors: kUnsupportedVersion when the record
+/// says something that this version has no field for.
 Result<Slice> encode_record(const MetadataRecord& record, std::int16_t metadata_version);
+
+/// Clears what the record cannot say at `metadata_version` (directories, ELR, log dirs), so that
+/// the image of the one who writes it equals the image of the one who reads it.
+void restrict_to_version(MetadataRecord& record, std::int16_t metadata_version);
 
 /// "TopicRecord", for logs.
 std::string_view record_name(const MetadataRecord& record);
