@@ -1,0 +1,90 @@
+#pragma once
+
+#include "broker/handlers/call.h"
+
+// One function per API: authorize, gather, ask, answer. Each takes over the call and answers it
+// once, now or later.
+namespace broker::protocol {
+struct AlterConfigsRequest;
+struct AlterUserScramCredentialsRequest;
+struct ApiVersionsRequest;
+struct CreateAclsRequest;
+struct CreatePartitionsRequest;
+struct CreateTopicsRequest;
+struct DeleteAclsRequest;
+struct DeleteGroupsRequest;
+struct DeleteRecordsRequest;
+struct DeleteTopicsRequest;
+struct DescribeAclsRequest;
+struct DescribeClusterRequest;
+struct DescribeConfigsRequest;
+struct DescribeGroupsRequest;
+struct DescribeQuorumRequest;
+struct DescribeUserScramCredentialsRequest;
+struct FetchRequest;
+struct FetchSnapshotRequest;
+struct FindCoordinatorRequest;
+struct HeartbeatRequest;
+struct IncrementalAlterConfigsRequest;
+struct InitProducerIdRequest;
+struct JoinGroupRequest;
+struct LeaveGroupRequest;
+struct ListGroupsRequest;
+struct ListOffsetsRequest;
+struct MetadataRequest;
+struct OffsetCommitRequest;
+struct OffsetDeleteRequest;
+struct OffsetFetchRequest;
+struct OffsetForLeaderEpochRequest;
+struct ProduceRequest;
+struct SyncGroupRequest;
+}  // namespace broker::protocol
+
+namespace broker::handlers {
+
+class Registry;
+struct Services;
+
+/// Registers everything that this node serves (register_apis.cc).
+void register_apis(Registry& registry);
+
+void handle_api_versions(Services& services, Call<protocol::ApiVersionsRequest> call);
+void handle_metadata(Services& services, Call<protocol::MetadataRequest> call);
+void handle_describe_cluster(Services& services, Call<protocol::DescribeClusterRequest> call);
+void handle_produce(Services& services, Call<protocol::ProduceRequest> call);
+void handle_fetch(Services& services, Call<protocol::FetchRequest> call);
+void handle_list_offsets(Services& services, Call<protocol::ListOffsetsRequest> call);
+void handle_offset_for_leader_epoch(Services& services,
+                                    Call<protocol::OffsetForLeaderEpochRequest> call);
+void handle_delete_records(Services& services, Call<protocol::DeleteRecordsRequest> call);
+void handle_init_producer_id(Services& services, Call<protocol::InitProducerIdRequest> call);
+void handle_find_coordinator(Services& services, Call<protocol::FindCoordinatorRequest> call);
+void handle_join_group(Services& services, Call<protocol::JoinGroupRequest> call);
+void handle_sync_group(Services& services, Call<protocol::SyncGroupRequest> call);
+void handle_heartbeat(Services& services, Call<protocol::HeartbeatRequest> call);
+void handle_leave_group(Services& services, Call<protocol::LeaveGroupRequest> call);
+void handle_offset_commit(Services& services, Call<protocol::OffsetCommitRequest> call);
+void handle_offset_fetch(Services& services, Call<protocol::OffsetFetchRequest> call);
+void handle_offset_delete(Services& services, Call<protocol::OffsetDeleteRequest> call);
+void handle_list_groups(Services& services, Call<protocol::ListGroupsRequest> call);
+void handle_describe_groups(Services& services, Call<protocol::DescribeGroupsRequest> call);
+void handle_delete_groups(Services& services, Call<protocol::DeleteGroupsRequest> call);
+void handle_create_topics(Services& services, Call<protocol::CreateTopicsRequest> call);
+void handle_delete_topics(Services& services, Call<protocol::DeleteTopicsRequest> call);
+void handle_create_partitions(Services& services, Call<protocol::CreatePartitionsRequest> call);
+void handle_describe_configs(Services& services, Call<protocol::DescribeConfigsRequest> call);
+void handle_incremental_alter_configs(Services& services,
+                                      Call<protocol::IncrementalAlterConfigsRequest> call);
+void handle_alter_configs(Services& services, Call<protocol::AlterConfigsRequest> call);
+void handle_describe_acls(Services& services, Call<protocol::DescribeAclsRequest> call);
+void handle_create_acls(Services& services, Call<protocol::CreateAclsRequest> call);
+void handle_delete_acls(Services& services, Call<protocol::DeleteAclsRequest> call);
+void handle_describe_scram(Services& services,
+                           Call<protocol::DescribeUserScramCredentialsRequest> call);
+void handle_alter_scram(Services& services, Call<protocol::AlterUserScramCredentialsRequest> call);
+void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotRequest> call);
+void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumRequest> call);
+/// Fetch on a controller's listener: the metadata log.
+void handle_metadata_fetch(Services& services, Call<protocol::FetchRequest> call);
+
+}  // namespace broker::handlers

@@ -1,0 +1,189 @@
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "broker/handlers/access.h"
+#include "broker/handlers/apis.h"
+#include "broker/handlers/partitions.h"
+#include "broker/handlers/services.h"
+#include "broker/protocol/messages/fetch_request.h"
+#include "broker/protocol/messages/fetch_response.h"
+#include "broker/replication/fetch_session.h"
+#include "broker/replication/replica_manager.h"
+
+namespace broker::handlers {
+namespace {
+
+using Request = protocol::FetchRequest;
+using Response = protocol::FetchResponse;
+using replication::FetchResult;
+using replication::FetchSessionCache;
+using replication::SessionPartition;
+
+struct Fetch {
+  Call<Request> call;
+  FetchSessionCache::Fetch session;
+  std::vector<FetchResult> results;  // by index of session.partitions
+  std::vector<std::size_t> planned;  // plan index -> session index
+};
+
+replication::SessionRequest session_request(const Call<Request>& call, bool replica) {
+  const Request& request = call.request;
+  replication::SessionRequest session;
+  session.session_id = request.session_id;
+  session.session_epoch = request.session_epoch;
+  session.by_topic_id = call.version() >= 13;
+  session.privileged = replica;
+  for (const auto& topic : request.topics) {
+    for (const auto& p : topic.partitions) {
+      session.partitions.push_back({{topic.topic, topic.topic_id, p.partition},
+                                    p.partition_max_bytes,
+                                    Offset{p.fetch_offset},
+                                    Offset{p.log_start_offset},
+                                    p.current_leader_epoch,
+                                    p.last_fetched_epoch});
+    }
+  }
+  for (const auto& topic : request.forgotten_topics_data) {
+    for (const std::int32_t partition : topic.partitions) {
+      session.forgotten.push_back({topic.topic, topic.topic_id, partition});
+    }
+  }
+  return session;
+}
+
+void reply_error(Call<Request> call, ErrorCode error) {
+  Response response;
+  response.error_code = wire(error);
+  call.reply(response);
+}
+
+/// `may_read`: followers were checked once for CLUSTER_ACTION, consumers are checked per topic.
+Result<replication::TopicIdPartition> resolve(const Access& access, const SessionPartition& wanted,
+                                              bool by_id, bool replica, bool cluster_action) {
+  if (replica) {
+    if (!cluster_action) return ErrorCode::kTopicAuthorizationFailed;
+    const auto* topic = by_id ? access.image().topics.find(wanted.key.topic_id)
+                              : access.image().topics.find(wanted.key.topic);
+    if (topic == nullptr) {
+      return by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+    }
+    return resolve_partition(*topic, wanted.key.partition);
+  }
+  ASSIGN_OR_RETURN(const auto* topic, resolve_topic(access, wanted.key.topic, wanted.key.topic_id,
+                                                    by_id, AclOperation::kRead));
+  return resolve_partition(*topic, wanted.key.partition);
+}
+
+replication::FetchPlan make_plan(const Services& services, const Access& access, Fetch& fetch) {
+  const Request& request = fetch.call.request;
+  replication::FetchPlan plan;
+  const std::int32_t replica_id =
+      fetch.call.version() >= 15 ? request.replica_state.replica_id : request.replica_id;
+  plan.reader = {BrokerId{replica_id}, BrokerEpoch{request.replica_state.replica_epoch}};
+  plan.isolation = request.isolation_level == 1 ? replication::Isolation::kReadCommitted
+                                                : replication::Isolation::kReadUncommitted;
+  plan.max_wait = std::chrono::milliseconds(std::max(0, request.max_wait_ms));
+  plan.min_bytes = request.min_bytes;
+  plan.max_bytes = std::min(request.max_bytes, services.config.fetch_max_bytes);
+  const bool cluster_action =
+      plan.reader.is_replica() && access.may_on_cluster(AclOperation::kClusterAction);
+  fetch.results.resize(fetch.session.partitions.size());
+  for (std::size_t i = 0; i < fetch.session.partitions.size(); ++i) {
+    const SessionPartition& wanted = fetch.session.partitions[i];
+    auto at = resolve(access, wanted, fetch.session.by_topic_id, plan.reader.is_replica(),
+                      cluster_action);
+    if (!at.ok()) {
+      fetch.results[i].error = at.error().code;
+      continue;
+    }
+    fetch.planned.push_back(i);
+    plan.partitions.push_back({std::move(*at),
+                               {wanted.fetch_offset, optional_epoch(wanted.current_leader_epoch),
+                                optional_epoch(wanted.last_fetched_epoch)},
+                               wanted.max_bytes});
+  }
+  // An error is news: do not let the client wait for it.
+  if (fetch.planned.size() < fetch.results.size()) plan.max_wait = std::chrono::milliseconds(0);
+  return plan;
+}
+
+Response::PartitionData answer(std::int32_t partition, FetchResult& result) {
+  Response::PartitionData data;
+  data.partition_index = partition;
+  data.error_code = wire(result.error);
+  data.high_watermark = result.high_watermark.value;
+  data.last_stable_offset = result.last_stable_offset.value;
+  data.log_start_offset = result.log_start_offset.value;
+  if (result.diverging_epoch) {
+    data.diverging_epoch = {result.diverging_epoch->epoch.value,
+                            result.diverging_epoch->end_offset.value};
+  }
+  data.current_leader = {result.current_leader.leader.value, result.current_leader.epoch.value};
+  for (const auto& aborted : result.aborted) {
+    data.aborted_transactions->push_back({aborted.producer_id.value, aborted.first_offset.value});
+  }
+  data.records = std::move(result.records);
+  return data;
+}
+
+replication::SessionOutcome outcome(const FetchResult& result) {
+  return {
+      result.high_watermark.value,      result.log_start_offset.value,      !result.records.empty(),
+      result.error != ErrorCode::kNone, result.diverging_epoch.has_value(), false};
+}
+
+void finish(Services& services, Fetch& fetch) {
+  std::vector<replication::SessionOutcome> outcomes;
+  outcomes.reserve(fetch.results.size());
+  for (const auto& result : fetch.results) outcomes.push_back(outcome(result));
+  auto& cache = services.fetch_sessions(fetch.call.strand());
+  const auto session = cache.finish(fetch.session, outcomes, fetch.call.strand().now());
+
+  Response response;
+  response.session_id = session.session_id;
+  const auto state = services.state.get();
+  for (std::size_t i = 0; i < fetch.results.size(); ++i) {
+    if (!session.include[i]) continue;
+    const auto& key = fetch.session.partitions[i].key;
+    if (response.responses.empty() || response.responses.back().topic != key.topic ||
+        response.responses.back().topic_id != key.topic_id) {
+      response.responses.push_back({key.topic, key.topic_id, {}});
+    }
+    FetchResult& result = fetch.results[i];
+    if (fetch.call.version() >= 16 && result.current_leader.leader.value >= 0) {
+      add_node_endpoint(response, *state->image, result.current_leader.leader,
+                        fetch.call.session().listener);
+    }
+    response.responses.back().partitions.push_back(answer(key.partition, result));
+  }
+  fetch.call.reply(response);
+}
+
+}  // namespace
+
+void handle_fetch(Services& services, Call<Request> call) {
+  const auto* listener = services.config.find_listener(call.session().listener);
+  if (listener != nullptr && listener->is_controller) {
+    return handle_metadata_fetch(services, std::move(call));
+  }
+  const std::int32_t replica_id =
+      call.version() >= 15 ? call.request.replica_state.replica_id : call.request.replica_id;
+  auto& cache = services.fetch_sessions(call.strand());
+  auto session = cache.begin(session_request(call, replica_id >= 0), call.strand().now());
+  if (!session.ok()) return reply_error(std::move(call), session.error().code);
+
+  const Access access(services, call);
+  auto fetch = std::make_unique<Fetch>(Fetch{std::move(call), std::move(*session), {}, {}});
+  auto plan = make_plan(services, access, *fetch);
+  if (plan.partitions.empty()) return finish(services, *fetch);
+  services.replicas->fetch(std::move(plan), [&services, fetch = std::move(fetch)](
+                                                std::vector<FetchResult> results) mutable {
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      fetch->results[fetch->planned[i]] = std::move(results[i]);
+    }
+    finish(services, *fetch);
+  });
+}
+
+}  // namespace broker::handlers

@@ -1,0 +1,60 @@
+// What followers and observers of the metadata log ask: Fetch on a controller's listener,
+// FetchSnapshot, DescribeQuorum.
+#include <utility>
+
+#include "broker/handlers/access.h"
+#include "broker/handlers/apis.h"
+#include "broker/handlers/services.h"
+#include "broker/protocol/messages/describe_quorum_request.h"
+#include "broker/protocol/messages/describe_quorum_response.h"
+#include "broker/protocol/messages/fetch_request.h"
+#include "broker/protocol/messages/fetch_response.h"
+#include "broker/protocol/messages/fetch_snapshot_request.h"
+#include "broker/protocol/messages/fetch_snapshot_response.h"
+#include "broker/quorum/metadata_log.h"
+
+namespace broker::handlers {
+
+void handle_metadata_fetch(Services& services, Call<protocol::FetchRequest> call) {
+  const Access access(services, call);
+  if (!access.may_on_cluster(AclOperation::kClusterAction)) {
+    protocol::FetchResponse response;
+    response.error_code = wire(ErrorCode::kClusterAuthorizationFailed);
+    return call.reply(response);
+  }
+  services.controller_strand->post([&services, call = std::move(call)]() mutable {
+    auto request = std::move(call.request);
+    const std::int16_t version = call.version();
+    services.metadata_log->fetch(
+        request, version, [call = std::move(call)](protocol::FetchResponse response) mutable {
+          call.reply(response);
+        });
+  });
+}
+
+void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotRequest> call) {
+  const Access access(services, call);
+  if (!access.may_on_cluster(AclOperation::kClusterAction)) {
+    protocol::FetchSnapshotResponse response;
+    response.error_code = wire(ErrorCode::kClusterAuthorizationFailed);
+    return call.reply(response);
+  }
+  services.controller_strand->post([&services, call = std::move(call)]() mutable {
+    call.reply(services.metadata_log->fetch_snapshot(call.request));
+  });
+}
+
+void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumRequest> call) {
+  const Access access(services, call);
+  if (!access.may_on_cluster(AclOperation::kDescribe)) {
+    protocol::DescribeQuorumResponse response;
+    response.error_code = wire(ErrorCode::kClusterAuthorizationFailed);
+    return call.reply(response);
+  }
+  services.controller_strand->post([&services, call = std::move(call)]() mutable {
+    auto response = services.metadata_log->describe_quorum(call.request);
+    call.reply(response);
+  });
+}
+
+}  // namespace broker::handlers

@@ -1,0 +1,112 @@
+#include "broker/handlers/apis.h"
+#include "broker/handlers/registry.h"
+#include "broker/protocol/messages/alter_configs_request.h"
+#include "broker/protocol/messages/alter_configs_response.h"
+#include "broker/protocol/messages/alter_user_scram_credentials_request.h"
+#include "broker/protocol/messages/alter_user_scram_credentials_response.h"
+#include "broker/protocol/messages/api_versions_request.h"
+#include "broker/protocol/messages/api_versions_response.h"
+#include "broker/protocol/messages/create_acls_request.h"
+#include "broker/protocol/messages/create_acls_response.h"
+#include "broker/protocol/messages/create_partitions_request.h"
+#include "broker/protocol/messages/create_partitions_response.h"
+#include "broker/protocol/messages/create_topics_request.h"
+#include "broker/protocol/messages/create_topics_response.h"
+#include "broker/protocol/messages/delete_acls_request.h"
+#include "broker/protocol/messages/delete_acls_response.h"
+#include "broker/protocol/messages/delete_groups_request.h"
+#include "broker/protocol/messages/delete_groups_response.h"
+#include "broker/protocol/messages/delete_records_request.h"
+#include "broker/protocol/messages/delete_records_response.h"
+#include "broker/protocol/messages/delete_topics_request.h"
+#include "broker/protocol/messages/delete_topics_response.h"
+#include "broker/protocol/messages/describe_acls_request.h"
+#include "broker/protocol/messages/describe_acls_response.h"
+#include "broker/protocol/messages/describe_cluster_request.h"
+#include "broker/protocol/messages/describe_cluster_response.h"
+#include "broker/protocol/messages/describe_configs_request.h"
+#include "broker/protocol/messages/describe_configs_response.h"
+#include "broker/protocol/messages/describe_groups_request.h"
+#include "broker/protocol/messages/describe_groups_response.h"
+#include "broker/protocol/messages/describe_quorum_request.h"
+#include "broker/protocol/messages/describe_quorum_response.h"
+#include "broker/protocol/messages/describe_user_scram_credentials_request.h"
+#include "broker/protocol/messages/describe_user_scram_credentials_response.h"
+#include "broker/protocol/messages/fetch_request.h"
+#include "broker/protocol/messages/fetch_response.h"
+#include "broker/protocol/messages/fetch_snapshot_request.h"
+#include "broker/protocol/messages/fetch_snapshot_response.h"
+#include "broker/protocol/messages/find_coordinator_request.h"
+#include "broker/protocol/messages/find_coordinator_response.h"
+#include "broker/protocol/messages/heartbeat_request.h"
+#include "broker/protocol/messages/heartbeat_response.h"
+#include "broker/protocol/messages/incremental_alter_configs_request.h"
+#include "broker/protocol/messages/incremental_alter_configs_response.h"
+#include "broker/protocol/messages/init_producer_id_request.h"
+#include "broker/protocol/messages/init_producer_id_response.h"
+#include "broker/protocol/messages/join_group_request.h"
+#include "broker/protocol/messages/join_group_response.h"
+#include "broker/protocol/messages/leave_group_request.h"
+#include "broker/protocol/messages/leave_group_response.h"
+#include "broker/protocol/messages/list_groups_request.h"
+#include "broker/protocol/messages/list_groups_response.h"
+#include "broker/protocol/messages/list_offsets_request.h"
+#include "broker/protocol/messages/list_offsets_response.h"
+#include "broker/protocol/messages/metadata_request.h"
+#include "broker/protocol/messages/metadata_response.h"
+#include "broker/protocol/messages/offset_commit_request.h"
+#include "broker/protocol/messages/offset_commit_response.h"
+#include "broker/protocol/messages/offset_delete_request.h"
+#include "broker/protocol/messages/offset_delete_response.h"
+#include "broker/protocol/messages/offset_fetch_request.h"
+#include "broker/protocol/messages/offset_fetch_response.h"
+#include "broker/protocol/messages/offset_for_leader_epoch_request.h"
+#include "broker/protocol/messages/offset_for_leader_epoch_response.h"
+#include "broker/protocol/messages/produce_request.h"
+#include "broker/protocol/messages/produce_response.h"
+#include "broker/protocol/messages/sync_group_request.h"
+#include "broker/protocol/messages/sync_group_response.h"
+
+namespace broker::handlers {
+
+void register_apis(Registry& registry) {
+  registry.advertise(protocol::ApiKey::kSaslHandshake, Serves::kBoth);
+  registry.advertise(protocol::ApiKey::kSaslAuthenticate, Serves::kBoth);
+  registry.add<protocol::ApiVersionsRequest>(Serves::kBoth, handle_api_versions);
+  registry.add<protocol::MetadataRequest>(Serves::kBroker, handle_metadata);
+  registry.add<protocol::DescribeClusterRequest>(Serves::kBoth, handle_describe_cluster);
+  registry.add<protocol::ProduceRequest>(Serves::kBroker, handle_produce);
+  registry.add<protocol::FetchRequest>(Serves::kBoth, handle_fetch);
+  registry.add<protocol::ListOffsetsRequest>(Serves::kBroker, handle_list_offsets);
+  registry.add<protocol::OffsetForLeaderEpochRequest>(Serves::kBroker,
+                                                      handle_offset_for_leader_epoch);
+  registry.add<protocol::DeleteRecordsRequest>(Serves::kBroker, handle_delete_records);
+  registry.add<protocol::InitProducerIdRequest>(Serves::kBroker, handle_init_producer_id);
+  registry.add<protocol::FindCoordinatorRequest>(Serves::kBroker, handle_find_coordinator);
+  registry.add<protocol::JoinGroupRequest>(Serves::kBroker, handle_join_group);
+  registry.add<protocol::SyncGroupRequest>(Serves::kBroker, handle_sync_group);
+  registry.add<protocol::HeartbeatRequest>(Serves::kBroker, handle_heartbeat);
+  registry.add<protocol::LeaveGroupRequest>(Serves::kBroker, handle_leave_group);
+  registry.add<protocol::OffsetCommitRequest>(Serves::kBroker, handle_offset_commit);
+  registry.add<protocol::OffsetFetchRequest>(Serves::kBroker, handle_offset_fetch);
+  registry.add<protocol::OffsetDeleteRequest>(Serves::kBroker, handle_offset_delete);
+  registry.add<protocol::ListGroupsRequest>(Serves::kBroker, handle_list_groups);
+  registry.add<protocol::DescribeGroupsRequest>(Serves::kBroker, handle_describe_groups);
+  registry.add<protocol::DeleteGroupsRequest>(Serves::kBroker, handle_delete_groups);
+  registry.add<protocol::CreateTopicsRequest>(Serves::kBoth, handle_create_topics);
+  registry.add<protocol::DeleteTopicsRequest>(Serves::kBoth, handle_delete_topics);
+  registry.add<protocol::CreatePartitionsRequest>(Serves::kBoth, handle_create_partitions);
+  registry.add<protocol::DescribeConfigsRequest>(Serves::kBoth, handle_describe_configs);
+  registry.add<protocol::IncrementalAlterConfigsRequest>(Serves::kBoth,
+                                                         handle_incremental_alter_configs);
+  registry.add<protocol::AlterConfigsRequest>(Serves::kBoth, handle_alter_configs);
+  registry.add<protocol::DescribeAclsRequest>(Serves::kBoth, handle_describe_acls);
+  registry.add<protocol::CreateAclsRequest>(Serves::kBoth, handle_create_acls);
+  registry.add<protocol::DeleteAclsRequest>(Serves::kBoth, handle_delete_acls);
+  registry.add<protocol::DescribeUserScramCredentialsRequest>(Serves::kBoth, handle_describe_scram);
+  registry.add<protocol::AlterUserScramCredentialsRequest>(Serves::kBoth, handle_alter_scram);
+  registry.add<protocol::FetchSnapshotRequest>(Serves::kController, handle_fetch_snapshot);
+  registry.add<protocol::DescribeQuorumRequest>(Serves::kBoth, handle_describe_quorum);
+}
+
+}  // namespace broker::handlers
