@@ -30,13 +30,9 @@ class Api:
         return self.get("/readyz") == "ok"
 
     def ready_nodes(self):
-        """name -> (is Ready, time of its last lease renewal as RFC 3339, '' if never)."""
-        nodes = self.get("/api/v1/nodes") or {}
-        leases = self.get("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases") or {}
-        renewed = {lease["metadata"]["name"]: lease["spec"].get("renewTime", "") for lease in leases.get("items", [])}
+        """name -> (is Ready, when its kubelet last said so, as RFC 3339 with whole seconds)."""
         found = {}
-        for node in nodes.get("items", []):
-            conditions = {c["type"]: c["status"] for c in node["status"].get("conditions", [])}
-            name = node["metadata"]["name"]
-            found[name] = (conditions.get("Ready") == "True", renewed.get(name, ""))
+        for node in (self.get("/api/v1/nodes") or {}).get("items", []):
+            ready = next((c for c in node["status"].get("conditions", []) if c["type"] == "Ready"), {})
+            found[node["metadata"]["name"]] = (ready.get("status") == "True", ready.get("lastHeartbeatTime", ""))
         return found

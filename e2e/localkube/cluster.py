@@ -61,8 +61,9 @@ def up(nodes=3, steps=ui):
                 return False
             repaired = _stop() or same
             for keep_state in ([True, False] if same else [False]):
+                began = _now()  # a node's word older than this is of its earlier life
                 _start(spec, bin_dir, keep_state, step)
-                if _wait_ready(nodes, step, READY_SECONDS / 3 if keep_state else READY_SECONDS, since=_now()):
+                if _wait_ready(nodes, step, READY_SECONDS / 3 if keep_state else READY_SECONDS, since=began):
                     step.note = f"{gobuild.KUBERNETES_VERSION}, {nodes} nodes Ready" + (
                         ", repaired what an earlier run left" if repaired else "")
                     return True
@@ -107,7 +108,7 @@ def _spawn_supervisor():
              "/usr/bin/python3", "-m", "e2e.localkube.supervisor", str(root)],
             cwd="/", env=dict(os.environ, PYTHONPATH=str(paths.ROOT), PYTHONDONTWRITEBYTECODE="1"), stdin=subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True)
-    (root / "run" / "supervisor.json").write_text(json.dumps({"pid": process.pid, "start": host.start_time(process.pid)}))
+    (root / "run" / "supervisor.json").write_text(json.dumps(host.identity(process.pid)))
 
 
 def _wait_ready(nodes, step, seconds, since):
@@ -115,7 +116,7 @@ def _wait_ready(nodes, step, seconds, since):
     while time.monotonic() < deadline:
         if not is_running():
             return False
-        ready = [n for n, (ok, renewed) in Api().ready_nodes().items() if ok and renewed > since]
+        ready = [n for n, (ok, said) in Api().ready_nodes().items() if ok and said >= since]
         if len(ready) == nodes:
             return True
         step.note = f"{len(ready)} of {nodes} nodes Ready"
@@ -263,7 +264,7 @@ def is_running():
         stored = json.loads((layout.root() / "run" / "supervisor.json").read_text())
     except (OSError, ValueError):
         return False
-    return stored["start"] is not None and host.start_time(stored["pid"]) == stored["start"]
+    return host.is_alive(stored)
 
 
 def supervisor_pid():
@@ -328,7 +329,7 @@ def _lock():
 
 
 def _now():
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _stored_spec():

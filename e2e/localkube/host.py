@@ -12,6 +12,7 @@ from tools.lib import ui
 
 CGROUPS = Path("/sys/fs/cgroup")
 MAX_NODES = 16
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
 
@@ -174,6 +175,16 @@ def start_time(pid):
         return None
     fields = stat.rsplit(")", 1)[1].split()
     return None if fields[0] == "Z" else int(fields[19])
+
+
+def identity(pid):
+    """What names one process for ever, to be kept in a file: pids come again, also after a reboot."""
+    return {"pid": pid, "start": start_time(pid), "boot": BOOT_ID.read_text().strip()}
+
+
+def is_alive(stored):
+    return (stored.get("boot") == BOOT_ID.read_text().strip() and stored["start"] is not None
+            and start_time(stored["pid"]) == stored["start"])
 
 
 def children(pid):

@@ -26,19 +26,25 @@ class Unit:
     def __init__(self, spec):
         self.name, self.argv, self.log = spec["name"], spec["argv"], spec["log"]
         self.env = dict(os.environ, **spec.get("env", {}))
-        self.gate = spec.get("gate")
+        self.gate = spec["gate"]
         self.pid, self.started, self.restarts, self.last_exit = None, 0.0, 0, None
         self.backoff, self.not_before = FIRST_BACKOFF, 0.0
 
     def gate_is_open(self):
         """A unit is started when what it needs is there: their own retries are slow, or they give up.
 
-        A gate is the path of a Unix socket that must accept, or the URL (with its CA) that must answer 200."""
-        if not self.gate:
+        A gate may name the path of a Unix socket that must accept, and a URL (with its CA) that must answer 200."""
+        return self._socket_accepts() and self._url_answers()
+
+    def _socket_accepts(self):
+        if "socket" not in self.gate:
             return True
-        if "socket" in self.gate:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                return probe.connect_ex(self.gate["socket"]) == 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex(self.gate["socket"]) == 0
+
+    def _url_answers(self):
+        if "url" not in self.gate:
+            return True
         try:
             tls = ssl.create_default_context(cafile=self.gate["ca"])
             with urllib.request.urlopen(self.gate["url"], timeout=1, context=tls) as answer:

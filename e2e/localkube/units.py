@@ -106,7 +106,7 @@ def _write_provisioner(nodes):
 
 def _unit(name, node, argv, gate=None, env=None):
     # nsenter, not `ip netns exec`: that remounts /sys and hides the cgroups from the kubelet.
-    return {"name": name, "argv": ["nsenter", f"--net={layout.netns_path(node)}", *map(str, argv)], "gate": gate,
+    return {"name": name, "argv": ["nsenter", f"--net={layout.netns_path(node)}", *map(str, argv)], "gate": gate or {},
             "env": env or {}, "log": str(layout.root() / "log" / f"{name}.log")}
 
 
@@ -168,5 +168,5 @@ def _node(i, bin_dir, api):
                f"--cert-dir={folder}/kubelet-pki",
                f"--node-labels=topology.kubernetes.io/zone=z{i},topology.kubernetes.io/region=local"]
     return [_unit(f"containerd-{name}", i, ["containerd", "-c", folder / "containerd.toml"]),
-            _unit(f"kubelet-{name}", i, kubelet, gate={"socket": socket}),
+            _unit(f"kubelet-{name}", i, kubelet, gate={"socket": socket, **api}),
             _unit(f"kube-proxy-{name}", i, [bin_dir / "kube-proxy", f"--config={folder}/proxy.yaml"], gate=api)]

@@ -16,11 +16,15 @@ CODE_SUFFIXES = {".cc", ".h", ".c", ".py"}
 UNDONE = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b(?!\s*\(#\d+\))")
 
 
-def tracked(*patterns):
-    """Files that git knows or would add."""
-    out = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *patterns], cwd=paths.ROOT,
-                         capture_output=True, text=True, check=True).stdout
-    return [p for name in sorted(set(out.split("\0"))) if name and (p := paths.ROOT / name).is_file()]
+def tracked(*suffixes):
+    """Files that git knows or would add; without git (an unpacked archive) all outside build folders."""
+    result = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=paths.ROOT,
+                            capture_output=True, text=True)
+    if result.returncode == 0:
+        found = [paths.ROOT / name for name in set(result.stdout.split("\0")) if name]
+    else:
+        found = [p for p in paths.ROOT.rglob("*") if not p.relative_to(paths.ROOT).parts[0].startswith(("build", ".git"))]
+    return sorted(p for p in found if p.is_file() and (not suffixes or p.suffix in suffixes))
 
 
 def includes():
@@ -32,7 +36,7 @@ def formatting():
     tool = shutil.which("clang-format-14")
     if not tool:
         return ["clang-format-14 is not installed: ./dev packages"]
-    files = tracked("*.cc", "*.h")
+    files = tracked(".cc", ".h")
     chunks = [files[i::8] for i in range(8)]
 
     def run(chunk):

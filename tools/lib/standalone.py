@@ -30,8 +30,7 @@ def running_pid():
         stored = json.loads((_folder() / "process.json").read_text())
     except (OSError, ValueError):
         return None
-    alive = stored["start"] is not None and host.start_time(stored["pid"]) == stored["start"]
-    return stored["pid"] if alive else None
+    return stored["pid"] if host.is_alive(stored) else None
 
 
 def start():
@@ -44,7 +43,7 @@ def start():
     with open(log(), "w") as file:
         process = subprocess.Popen([PROGRAM, "standalone", "--resources", RESOURCES, "--data", data_dir()], env=env, cwd="/",
                                    stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
-    (_folder() / "process.json").write_text(json.dumps({"pid": process.pid, "start": host.start_time(process.pid)}))
+    (_folder() / "process.json").write_text(json.dumps(host.identity(process.pid)))
     time.sleep(0.3)
     if process.poll() is not None:
         raise ui.Failure(f"millrace-operator standalone ended at once (exit code {process.returncode})", log=log(),
