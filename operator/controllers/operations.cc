@@ -12,7 +12,7 @@ std::function<void(const kafka::ItemResult&)> Operations::begin(const WorkKey& k
   const std::lock_guard lock(mutex_);
   State& state = states_[key];
   if (state.generation != generation) state = State{.in_flight = state.in_flight};
-  if (state.in_flight == 0) state.refusal.reset();
+  if (state.in_flight == 0) state.round_refusal.reset();
   state.generation = generation;
   ++state.in_flight;
   return [this, key](const kafka::ItemResult& result) {
@@ -20,10 +20,11 @@ std::function<void(const kafka::ItemResult&)> Operations::begin(const WorkKey& k
     {
       const std::lock_guard inner(mutex_);
       State& s = states_[key];
-      if (result.code != broker::ErrorCode::kNone && !s.refusal) s.refusal = result;
+      if (result.code != broker::ErrorCode::kNone && !s.round_refusal) s.round_refusal = result;
       idle = --s.in_flight == 0;
       if (idle) {
         const auto now = steady_clock::now();
+        s.refusal = s.round_refusal;
         s.unseen = !s.refusal;
         if (s.refusal) {
           const auto pause = kFirstPause * (1 << std::min(s.refusals++, 6));
@@ -50,10 +51,12 @@ Operations::Phase Operations::phase(const WorkKey& key, std::int64_t generation,
   return state.unseen ? Phase::kUnseen : Phase::kFree;
 }
 
-std::optional<kafka::ItemResult> Operations::refusal(const WorkKey& key) const {
+std::optional<kafka::ItemResult> Operations::refusal(const WorkKey& key,
+                                                     std::int64_t generation) const {
   const std::lock_guard lock(mutex_);
   const auto found = states_.find(key);
-  return found == states_.end() ? std::nullopt : found->second.refusal;
+  if (found == states_.end() || found->second.generation != generation) return std::nullopt;
+  return found->second.refusal;
 }
 
 broker::Duration Operations::wait(const WorkKey& key, broker::Instant now) const {

@@ -28,11 +28,12 @@ class Operations {
     kFree,      // nothing under way: plan and act
     kInFlight,  // answers are missing: wait, they bring the key back
     kUnseen,    // done, but the image does not show it yet: wait for the image
-    kRefused,   // see refusal()
+    kRefused,   // see refusal(); worth another try after wait()
   };
   Phase phase(const reconcile::WorkKey& key, std::int64_t generation, broker::Instant now);
-  /// What Kafka answered, while phase() is kRefused or kFree after a retriable failure.
-  std::optional<kafka::ItemResult> refusal(const reconcile::WorkKey& key) const;
+  /// What Kafka answered last to this generation, until an attempt succeeds.
+  std::optional<kafka::ItemResult> refusal(const reconcile::WorkKey& key,
+                                           std::int64_t generation) const;
   /// When a refused or unseen key is worth another try.
   broker::Duration wait(const reconcile::WorkKey& key, broker::Instant now) const;
   /// The world is as planned, or the object is gone.
@@ -48,7 +49,8 @@ class Operations {
   struct State {
     int in_flight = 0;
     std::int64_t generation = 0;
-    std::optional<kafka::ItemResult> refusal;
+    std::optional<kafka::ItemResult> refusal;        // of the last complete round
+    std::optional<kafka::ItemResult> round_refusal;  // of the round under way
     int refusals = 0;
     broker::Instant until{};  // of kUnseen or kRefused
     bool unseen = false;

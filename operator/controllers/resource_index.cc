@@ -15,7 +15,8 @@ using reconcile::WorkKey;
 
 constexpr std::string_view kUserPrefix = "User:";
 
-/// nullopt for an object whose spec does not parse: it claims nothing.
+}  // namespace
+
 std::optional<Claim> claim_of(const kube::Object& object) {
   const auto document = nlohmann::json::parse(object.json, nullptr, false);
   Claim claim{
@@ -39,8 +40,6 @@ std::optional<Claim> claim_of(const kube::Object& object) {
   }
   return claim;
 }
-
-}  // namespace
 
 ResourceIndex::ResourceIndex(provider::ResourceStore& store) {
   for (const kube::Kind* kind : {&kube::kTopic, &kube::kUser, &kube::kAcl}) {

@@ -31,6 +31,9 @@ struct Claim {
   }
 };
 
+/// What a Topic, User or ACL claims; nullopt when its spec does not parse.
+std::optional<Claim> claim_of(const kube::Object& object);
+
 /// Who claims what, kept current by the store's changes, so that conflicts, drift and dependants
 /// are found without looking at every resource. Thread-safe.
 class ResourceIndex {

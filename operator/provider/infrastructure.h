@@ -3,9 +3,12 @@
 #include <string>
 #include <vector>
 
-#include "broker/common/result.h"
 #include "broker/io/transport.h"
 #include "operator/kube/object.h"
+
+namespace op::api {
+struct Cluster;
+}
 
 namespace op::provider {
 
@@ -23,6 +26,9 @@ class Infrastructure {
   /// The address of one node's port as *this process* reaches it: the pod's own name in a cluster,
   /// loopback for child processes.
   virtual broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const = 0;
+  /// Changes a Cluster where this infrastructure cannot do as it says: without pods there are no
+  /// service names, so listeners are advertised on loopback. The resource itself stays.
+  virtual void adapt(api::Cluster& cluster) const = 0;
   /// True when the names of pods do not resolve and the certificate is checked against
   /// `NodeName::headless_dns` instead.
   virtual bool connects_by_other_name() const = 0;

@@ -1,0 +1,85 @@
+#include "operator/controllers/cluster_apply.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "broker/common/log.h"
+#include "operator/model/cluster_objects.h"
+#include "operator/model/names.h"
+
+namespace op::controllers {
+namespace {
+
+using broker::Error;
+using nlohmann::json;
+using reconcile::WorkKey;
+
+constexpr const kube::Kind* kPruned[] = {&kube::kService, &kube::kConfigMap,
+                                         &kube::kPodDisruptionBudget, &kube::kNetworkPolicy};
+
+Error in_object(const kube::Kind& kind, const std::string& name, const Error& error) {
+  return {error.code, std::string(kind.kind) + " " + name + ": " + error.detail};
+}
+
+}  // namespace
+
+broker::Result<void> apply_objects(const Context& context, const api::Cluster& cluster) {
+  const std::string& ns = cluster.metadata.namespace_;
+  std::map<std::string, std::set<std::string>> rendered;  // kind -> names
+  std::optional<Error> first;
+  for (const json& object :
+       model::render_cluster({cluster, context.settings.ns, context.settings.pod_labels})) {
+    const std::string kind_name = object.at("kind").get<std::string>();
+    const std::string name = object.at("metadata").at("name").get<std::string>();
+    const kube::Kind* kind = kube::find_kind(kind_name);
+    CHECK(kind != nullptr);
+    rendered[kind_name].insert(name);
+    const auto written = context.writer.ensure(*kind, {ns, name}, object.dump());
+    if (!written.ok() && !first) first = in_object(*kind, name, written.error());
+  }
+  const std::string selector = std::string(model::kClusterLabel) + "=" + cluster.metadata.name +
+                               ",app.kubernetes.io/managed-by=millrace-operator";
+  for (const kube::Kind* kind : kPruned) {
+    const auto removed =
+        context.writer.prune(*kind, ns, selector, rendered[std::string(kind->kind)]);
+    if (!removed.ok() && !first) first = in_object(*kind, "", removed.error());
+  }
+  if (first) return *first;
+  return {};
+}
+
+void apply_dynamic_config(const Context& context, const api::Cluster& cluster,
+                          std::int64_t generation, ClusterHandle& handle,
+                          const broker::metadata::MetadataImage& image) {
+  const WorkKey key{std::string(api::Cluster::kKind),
+                    {cluster.metadata.namespace_, cluster.metadata.name}};
+  const auto changes = plan::plan_dynamic_config(cluster, image);
+  if (changes.empty()) return context.operations.settle(key);
+  const auto now = std::chrono::steady_clock::now();
+  if (context.operations.phase(key, generation, now) != Operations::Phase::kFree) return;
+  kafka::ConfigAlteration alteration;
+  alteration.type = kafka::ConfigAlteration::Type::kBroker;  // name "": all brokers
+  for (const auto& [name, value] : changes) alteration.changes.push_back({name, value});
+  handle.admin().alter_configs(std::move(alteration), context.operations.begin(key, generation));
+}
+
+broker::Result<void> apply_roll(const Context& context, const kube::Object& object,
+                                const plan::ClusterInput& input) {
+  const plan::RollAction action = plan::next_roll_action(input);
+  const auto* restart = std::get_if<plan::RestartBroker>(&action);
+  if (restart == nullptr) return {};
+  const auto removed =
+      context.store.remove(kube::kPod, {object.key.ns, restart->pod}, restart->uid);
+  if (!removed.ok()) {
+    if (removed.code() == broker::ErrorCode::kResourceNotFound) return {};
+    return removed.error();
+  }
+  broker::log_info("controllers", "broker restarted",
+                   {{"pod", restart->pod}, {"reason", restart->why.message}});
+  context.store.event(
+      object, false, std::string(restart->why.reason),
+      "restarting broker " + std::to_string(restart->node_id) + ": " + restart->why.message);
+  return {};
+}
+
+}  // namespace op::controllers

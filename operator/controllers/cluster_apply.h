@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+#include "operator/controllers/context.h"
+#include "operator/plan/cluster_plan.h"
+
+namespace op::controllers {
+
+/// Applies what model renders, in its order, and removes Services, ConfigMaps and policies of the
+/// cluster that are rendered no more; never StatefulSets, Secrets or volumes. Goes on after a
+/// failure and returns the first: "Service orders-bootstrap: …".
+broker::Result<void> apply_objects(const Context& context, const api::Cluster& cluster);
+
+/// Run-time configuration that the spec names, as one batched request.
+void apply_dynamic_config(const Context& context, const api::Cluster& cluster,
+                          std::int64_t generation, ClusterHandle& handle,
+                          const broker::metadata::MetadataImage& image);
+
+/// Deletes the pod that is to restart, if any.
+broker::Result<void> apply_roll(const Context& context, const kube::Object& object,
+                                const plan::ClusterInput& input);
+
+}  // namespace op::controllers

@@ -1,0 +1,156 @@
+#include "operator/controllers/cluster_controller.h"
+
+#include <nlohmann/json.hpp>
+
+#include "broker/common/log.h"
+#include "broker/metadata/image.h"
+#include "operator/api/json.h"
+#include "operator/api/validate.h"
+#include "operator/controllers/cluster_apply.h"
+#include "operator/controllers/cluster_gather.h"
+#include "operator/controllers/status_writer.h"
+#include "operator/model/cluster_objects.h"
+#include "operator/plan/cluster_plan.h"
+
+namespace op::controllers {
+namespace {
+
+using api::ClusterRef;
+using nlohmann::json;
+
+ClusterRef ref_of(const ObjectKey& key) { return {api::ClusterKind::kCluster, {key.ns, key.name}}; }
+
+void wake_users(const Context& context, const ClusterRef& ref) {
+  for (const auto& key : context.index.of_cluster(ref)) {
+    if (key.kind == kube::kUser.kind) context.enqueue(key);
+  }
+}
+
+/// The identity is in status before anything that depends on it exists: an operator killed in
+/// between would otherwise draw a second one.
+broker::Result<void> ensure_identity(const Context& context, const kube::Object& object,
+                                     api::Cluster& cluster) {
+  const auto wanted =
+      plan::plan_identity(cluster, draw_identity(cluster),
+                          model::resolve_image(cluster.spec.image, context.settings.default_image));
+  if (!wanted) return {};
+  RETURN_IF_ERROR(context.store.write_status(object, api::encode_status(*wanted).dump()));
+  cluster.status = *wanted;
+  return {};
+}
+
+/// Certificates and child objects. The status shows what went wrong.
+broker::Result<broker::WallMs> build(const Context& context, const api::Cluster& cluster) {
+  ASSIGN_OR_RETURN(const ClusterPki pki, ensure_cluster_pki(context, cluster));
+  if (pki.changed) {
+    wake_users(context, ref_of({cluster.metadata.namespace_, cluster.metadata.name}));
+  }
+  RETURN_IF_ERROR(apply_objects(context, cluster));
+  return pki.renew_at;
+}
+
+void observe_kafka(const Context& context, const api::Cluster& cluster, const ClusterRef& ref,
+                   plan::ClusterInput& input,
+                   std::shared_ptr<const broker::metadata::MetadataImage>& image) {
+  ClusterHandlePtr handle;
+  if (const auto spec = connection_of(context, cluster)) {
+    auto opened = context.clusters.open(ref, *spec);
+    if (opened.ok()) {
+      handle = *opened;
+    } else {
+      input.problem = opened.error().detail;
+    }
+  }
+  if (!handle) return;
+  image = handle->view().image();
+  input.image = image.get();
+  input.synced = image && handle->view().synced();
+  input.observed_cluster_id = handle->view().cluster_id();
+  if (!input.synced) input.problem = handle->view().problem();
+}
+
+void tell_about_ready(const Context& context, const kube::Object& object,
+                      const api::ClusterStatus& before, const api::ClusterStatus& after) {
+  const auto* was = api::find_condition(before.conditions, api::condition::kReady);
+  const auto* is = api::find_condition(after.conditions, api::condition::kReady);
+  if (is == nullptr || (was != nullptr && was->reason == is->reason)) return;
+  const bool warning = is->status != api::ConditionStatus::kTrue &&
+                       is->reason != api::reason::kProgressing &&
+                       is->reason != api::reason::kBrokersNotReady;
+  context.store.event(object, warning, is->reason, is->message);
+}
+
+Outcome look_again(const Context& context, broker::WallMs renew_at) {
+  if (renew_at == 0) return Outcome::done();
+  const auto left = std::chrono::milliseconds(renew_at - context.wall_now());
+  if (left > std::chrono::hours(1)) return Outcome::done();  // the resync comes before
+  return Outcome::again(std::max<broker::Duration>(left, std::chrono::seconds(1)));
+}
+
+}  // namespace
+
+void ClusterController::on_gone(const ObjectKey& key) {
+  context_.clusters.close(ref_of(key));
+  // They drop their finalizers or say that there is no such cluster.
+  for (const auto& dependant : context_.index.of_cluster(ref_of(key))) context_.enqueue(dependant);
+}
+
+Outcome ClusterController::reconcile(const ObjectKey& key) {
+  const auto object = context_.store.get(kind(), key);
+  if (!object || object->deleting) {
+    on_gone(key);
+    return Outcome::done();
+  }
+  auto read = read_cluster(context_, *object);
+  if (!read.ok()) return report_unreadable(context_, *object, read.error().detail);
+  api::Cluster& cluster = *read;
+  if (cluster.metadata.is_paused()) {
+    const auto written =
+        write_status(context_, *object, cluster.status,
+                     paused(cluster.status, object->generation, context_.timestamp()));
+    return written.ok() ? Outcome::done() : Outcome::failed(written.error());
+  }
+
+  plan::ClusterInput input{.cluster = cluster, .errors = api::validate(cluster)};
+  broker::WallMs renew_at = 0;
+  std::optional<broker::Error> failure;
+  if (input.errors.empty()) {
+    const auto identity = ensure_identity(context_, *object, cluster);
+    if (!identity.ok()) return Outcome::failed(identity.error());
+    const auto built = build(context_, cluster);
+    if (built.ok()) {
+      renew_at = *built;
+    } else {
+      failure = built.error();
+      input.apply_problem = built.error().detail;
+    }
+  }
+  std::shared_ptr<const broker::metadata::MetadataImage> image;
+  if (!cluster.status.cluster_id.empty()) {
+    observe_kafka(context_, cluster, ref_of(key), input, image);
+  }
+  input.pods = observe_pods(context_, cluster);
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    input.declared_digests[pool.name] = model::declared_digest(cluster, pool);
+  }
+  input.now = context_.timestamp();
+
+  const api::ClusterStatus before = cluster.status;
+  const api::ClusterStatus status = plan::plan_cluster_status(input);
+  const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
+  const auto written = write_status(context_, live ? *live : *object, before, status);
+  if (!written.ok()) return Outcome::failed(written.error());
+  if (*written) tell_about_ready(context_, *object, before, status);
+  if (failure) return Outcome::failed(*failure);
+  if (!input.errors.empty()) return Outcome::done();
+
+  const ClusterHandlePtr handle = context_.clusters.find(ref_of(key));
+  if (input.synced && handle) {
+    apply_dynamic_config(context_, cluster, object->generation, *handle, *image);
+  }
+  const auto rolled = apply_roll(context_, *object, input);
+  if (!rolled.ok()) return Outcome::failed(rolled.error());
+  return look_again(context_, renew_at);
+}
+
+}  // namespace op::controllers

@@ -1,0 +1,119 @@
+#include "operator/controllers/cluster_gather.h"
+
+#include <nlohmann/json.hpp>
+
+#include "broker/common/rng.h"
+#include "broker/common/uuid.h"
+#include "operator/model/names.h"
+
+namespace op::controllers {
+namespace {
+
+using nlohmann::json;
+
+const json& field(const json& object, const char* name) {
+  static const json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(name);
+  return found == object.end() ? kNull : *found;
+}
+
+std::string text(const json& object, const char* name) {
+  const json& value = field(object, name);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+/// Why the container does not run, in the kubelet's words.
+std::string waiting_problem(const json& status) {
+  for (const json& container : field(status, "containerStatuses")) {
+    const json& waiting = field(field(container, "state"), "waiting");
+    const std::string reason = text(waiting, "reason");
+    if (!reason.empty() && reason != "ContainerCreating" && reason != "PodInitializing") {
+      const std::string message = text(waiting, "message");
+      return message.empty() ? reason : reason + ": " + message;
+    }
+  }
+  return {};
+}
+
+plan::ObservedPod observe(const kube::Object& object) {
+  plan::ObservedPod pod;
+  pod.name = object.key.name;
+  pod.uid = object.uid;
+  pod.deleting = object.deleting;
+  pod.declared_digest = object.annotation(std::string(model::kDeclaredDigestAnnotation));
+  const auto dash = pod.name.rfind('-');
+  pod.node_id = dash == std::string::npos ? 0 : std::atoi(pod.name.c_str() + dash + 1);
+  const json document = json::parse(object.json, nullptr, false);
+  const json& status = field(document, "status");
+  for (const json& condition : field(status, "conditions")) {
+    const std::string type = text(condition, "type");
+    const bool is_true = text(condition, "status") == "True";
+    if (type == "Ready") pod.ready = is_true && !pod.deleting;
+    if (type == "PodScheduled" && !is_true) {
+      pod.unschedulable = true;
+      pod.problem = text(condition, "message");
+    }
+  }
+  if (pod.problem.empty()) pod.problem = waiting_problem(status);
+  return pod;
+}
+
+}  // namespace
+
+std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::Cluster& cluster) {
+  std::vector<plan::ObservedPod> pods;
+  const std::string selector = std::string(model::kClusterLabel) + "=" + cluster.metadata.name;
+  for (const auto& object : context.store.list(kube::kPod, cluster.metadata.namespace_, selector)) {
+    pods.push_back(observe(*object));
+  }
+  return pods;
+}
+
+std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
+                                                   const api::Cluster& cluster) {
+  const auto ca = read_ca(context, cluster, model::CaPurpose::kCluster);
+  const ObjectKey secret{cluster.metadata.namespace_, model::operator_secret(cluster)};
+  const SecretData data = context.secrets.recall(secret, cluster.metadata.uid,
+                                                 context.store.get(kube::kSecret, secret));
+  const auto certificate = data.find("tls.crt");
+  const auto private_key = data.find("tls.key");
+  if (!ca || certificate == data.end() || private_key == data.end()) return std::nullopt;
+  kafka::ConnectionSpec spec;
+  spec.ca_pem = ca->bundle_pem;
+  spec.certificate_pem = certificate->second;
+  spec.private_key_pem = private_key->second;
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    for (const std::int32_t id : model::node_ids(pool)) {
+      const provider::Infrastructure::NodeName node{
+          {cluster.metadata.namespace_, cluster.metadata.name},
+          model::pod_name(cluster, pool, id),
+          model::pod_host(cluster, pool, id)};
+      if (pool.has_role(api::Role::kController)) {
+        spec.controllers.push_back(
+            context.infrastructure.node_endpoint(node, model::kControllerPort));
+      }
+      if (pool.has_role(api::Role::kBroker)) {
+        spec.brokers.push_back(context.infrastructure.node_endpoint(node, model::kInternalPort));
+      }
+      if (context.infrastructure.connects_by_other_name() && spec.tls_server_name.empty()) {
+        spec.tls_server_name = node.headless_dns;
+      }
+    }
+  }
+  return spec;
+}
+
+plan::Identity draw_identity(const api::Cluster& cluster) {
+  broker::Rng rng(broker::Rng::os_seed());
+  plan::Identity identity;
+  identity.cluster_id = broker::Uuid::random(rng).to_string();
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    for (std::int32_t i = 0; pool.has_role(api::Role::kController) && i < pool.replicas; ++i) {
+      identity.directory_ids.push_back(broker::Uuid::random(rng).to_string());
+    }
+  }
+  return identity;
+}
+
+}  // namespace op::controllers

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "operator/kube/object.h"
+
+namespace op::controllers {
+
+using SecretData = std::map<std::string, std::string>;  // decoded
+
+/// The keys and passwords that we issued, so that a Secret deleted or edited by hand is written
+/// again with the same content. Holds only what cannot be derived anew. In memory: after a restart
+/// the Secret itself is what counts. Thread-safe.
+class SecretMemory {
+ public:
+  /// What to go on with: what we remember for this owner, else what the live Secret says.
+  SecretData recall(const kube::ObjectKey& secret, const std::string& owner_uid,
+                    const kube::ObjectPtr& live) const;
+  void remember(const kube::ObjectKey& secret, const std::string& owner_uid, SecretData data);
+  void forget(const kube::ObjectKey& secret);
+
+ private:
+  struct Entry {
+    std::string owner_uid;
+    SecretData data;
+  };
+  mutable std::mutex mutex_;
+  std::map<kube::ObjectKey, Entry> entries_;
+};
+
+/// The decoded `data` of a Secret; entries that are not base64 are left out.
+SecretData secret_data(const kube::Object& secret);
+
+}  // namespace op::controllers

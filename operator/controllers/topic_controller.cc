@@ -1,0 +1,94 @@
+#include "operator/controllers/topic_controller.h"
+
+#include <nlohmann/json.hpp>
+
+#include "operator/api/json.h"
+#include "operator/api/topic.h"
+#include "operator/api/validate.h"
+#include "operator/controllers/kafka_resource.h"
+#include "operator/plan/topic_plan.h"
+
+namespace op::controllers {
+namespace {
+
+using reconcile::WorkKey;
+
+std::optional<api::ObjectName> older_claim(const Context& context, const api::Topic& topic) {
+  const auto claims = context.index.claims(kube::kTopic, topic.spec.cluster_ref, topic.spec.name);
+  for (const Claim& claim : claims) {
+    if (claim.uid == topic.metadata.uid) return std::nullopt;
+    if (!claim.deleting) return api::ObjectName{claim.key.ns, claim.key.name};
+  }
+  return std::nullopt;
+}
+
+struct Apply {
+  AdminBatcher& admin;
+  AdminBatcher::Done done;
+
+  void operator()(const plan::CreateTopic& action) const {
+    admin.create_topic({action.name, action.partitions, action.replication_factor, action.configs},
+                       done);
+  }
+  void operator()(const plan::CreatePartitions& action) const {
+    admin.create_partitions({action.name, action.total_count}, done);
+  }
+  void operator()(const plan::AlterTopicConfigs& action) const {
+    kafka::ConfigAlteration alteration;
+    alteration.name = action.name;
+    for (const auto& [key, value] : action.changes) alteration.changes.push_back({key, value});
+    admin.alter_configs(std::move(alteration), done);
+  }
+  void operator()(const plan::DeleteTopic& action) const { admin.delete_topic(action.name, done); }
+};
+
+Outcome apply_plan(const Context& context, const kube::Object& object, const WorkKey& key,
+                   const plan::TopicPlan& plan, Target& target) {
+  if (plan.actions.empty()) {
+    context.operations.settle(key);
+    const auto dropped = drop_finalizer(context, object, plan);
+    return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
+  }
+  if (auto wait = wait_for_operations(context, key, object.generation)) return *wait;
+  std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come
+  for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+    dones.push_back(context.operations.begin(key, object.generation));
+  }
+  for (std::size_t i = 0; i < plan.actions.size(); ++i) {
+    std::visit(Apply{target.handle->admin(), dones[i]}, plan.actions[i]);
+  }
+  return Outcome::done();
+}
+
+}  // namespace
+
+Outcome TopicController::reconcile(const ObjectKey& object_key) {
+  const WorkKey key{std::string(kind().kind), object_key};
+  const auto object = context_.store.get(kind(), object_key);
+  if (!object) {
+    context_.operations.settle(key);
+    return Outcome::done();
+  }
+  const auto topic = api::parse_topic(nlohmann::json::parse(object->json, nullptr, false));
+  if (!topic.ok()) return report_unreadable(context_, *object, topic.error().detail);
+
+  Target target = gather_target(context_, topic->spec.cluster_ref);
+  if (auto outcome = settle_without_kafka(context_, *object, *topic, target)) return *outcome;
+
+  const plan::TopicInput input{
+      .topic = *topic,
+      .cluster_id = target.cluster_id,
+      .image = *target.image,
+      .acknowledged_cluster_id = target.acknowledged_cluster_id,
+      .not_admitted = plan::admit_topic(target.tenancy(context_, object_key.ns), topic->spec.name),
+      .older = older_claim(context_, *topic),
+      .now = context_.timestamp()};
+  const plan::TopicPlan plan =
+      plan_with_refusal(context_, key, object->generation, input, &plan::plan_topic,
+                        [](const plan::TopicPlan& p) { return p.actions.empty(); });
+  const auto recorded = record_plan(context_, *object, *topic, plan);
+  if (!recorded.ok()) return Outcome::failed(recorded.error());
+  return apply_plan(context_, *object, key, plan, target);
+}
+
+}  // namespace op::controllers
