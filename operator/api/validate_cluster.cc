@@ -93,10 +93,13 @@ void check_listeners(const ClusterSpec& spec, Findings& findings) {
     if (std::find(kReservedPorts.begin(), kReservedPorts.end(), listener.port) !=
         kReservedPorts.end())
       findings.invalid(listener_field(listener, "port"), "9090, 9091 and 9404 are reserved");
-    if (listener.name == "controller" || listener.name == "internal")
+    if (listener.name == "controller" || listener.name == "internal" ||
+        listener.name == "prometheus")
       findings.invalid(listener_field(listener, "name"), "the brokers have one of that name");
     if (listener.port < 1 || listener.port > 65535)
       findings.invalid(listener_field(listener, "port"), "must be from 1 to 65535");
+    if (listener.name.size() > 11 || !detail::consists_of(listener.name, ""))
+      findings.invalid(listener_field(listener, "name"), "wants at most 11 letters and digits");
     check_authentication(listener, findings);
     check_expose(listener, findings);
     if (listener.tls && listener.tls->certificate_secret)
