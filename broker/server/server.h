@@ -71,6 +71,9 @@ class Server {
   void stop_accepting();
   /// Stops reading, waits at most `patience` for requests in flight, then closes every connection.
   void stop(std::chrono::milliseconds patience);
+  /// The same without blocking, for callers on a strand (a simulation has only one thread):
+  /// `on_stopped` runs on the first strand. Call it once; the strands must run until then.
+  void stop(std::chrono::milliseconds patience, Task on_stopped);
   /// Reads changed certificate files. New connections use them; the first error is returned after
   /// all listeners were tried. Returns whether anything changed.
   Result<bool> reload_tls();

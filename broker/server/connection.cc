@@ -1,0 +1,462 @@
+#include "broker/server/connection.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "broker/common/log.h"
+#include "broker/protocol/api.h"
+#include "broker/protocol/messages/api_versions_request.h"
+#include "broker/protocol/messages/api_versions_response.h"
+
+namespace broker::server {
+namespace {
+
+using protocol::ApiKey;
+using protocol::RequestHeader;
+
+constexpr std::int16_t kFirstVersionWithSoftware = 3;
+constexpr std::size_t kMaxSoftwareName = 128;
+
+/// KIP-511: letters and digits, inside also '-' and '.'.
+bool is_software_name(const std::string& name) {
+  const auto is_alnum = [](unsigned char c) { return std::isalnum(c) != 0; };
+  return !name.empty() && name.size() <= kMaxSoftwareName && is_alnum(name.front()) &&
+         is_alnum(name.back()) && std::all_of(name.begin(), name.end(), [&](unsigned char c) {
+           return is_alnum(c) || c == '-' || c == '.';
+         });
+}
+
+bool is_sasl(ApiKey key) {
+  return key == ApiKey::kSaslHandshake || key == ApiKey::kSaslAuthenticate;
+}
+
+std::string describe(const RequestHeader& header) {
+  return std::string(protocol::to_string(header.api_key)) + " version " +
+         std::to_string(header.api_version);
+}
+
+std::size_t total_size(const Slices& pieces) {
+  std::size_t size = 0;
+  for (const Slice& piece : pieces) size += piece.size();
+  return size;
+}
+
+}  // namespace
+
+Connection::Connection(Worker& worker, std::shared_ptr<const Listener> listener,
+                       std::unique_ptr<io::Stream> stream, Task on_closed)
+    : worker_(worker),
+      listener_(std::move(listener)),
+      limits_(listener_->options.limits),
+      metrics_(listener_->metrics),
+      stream_(std::move(stream)),
+      on_closed_(std::move(on_closed)),
+      reader_(worker.arena),
+      last_active_(worker.strand.now()) {
+  Session session;
+  session.listener = listener_->options.name;
+  session.protocol = listener_->options.protocol;
+  session.peer = stream_->peer();
+  session.local = stream_->local();
+  session_ = std::make_shared<const Session>(std::move(session));
+  metrics_.connections_active.add();
+}
+
+Connection::~Connection() {
+  if (idle_timer_ != io::kNoTimer) worker_.strand.cancel(idle_timer_);
+  if (delay_timer_ != io::kNoTimer) worker_.strand.cancel(delay_timer_);
+  metrics_.connections_active.add(-1);
+}
+
+void Connection::start() {
+  idle_timer_ = worker_.strand.call_after(limits_.max_idle, [this] { check_idle(); });
+  stream_->start(*this);
+}
+
+void Connection::on_open() {
+  open_ = true;
+  Session session = *session_;
+  session.local = stream_->local();
+  if (security::uses_sasl(session.protocol)) {
+    sasl_.emplace(listener_->options.sasl_mechanisms, *worker_.credentials);
+    return update_session(std::move(session));
+  }
+  if (const auto& certificate = stream_->peer_certificate()) {
+    auto name = listener_->principal_mapping.name_of(certificate->subject);
+    if (!name) {
+      metrics_.authentication_failures.add();
+      return close("authentication failed: " + name.error().detail);
+    }
+    session.principal.name = std::move(*name);
+    metrics_.authentication_successes.add();
+  }
+  session.authenticated = true;
+  update_session(std::move(session));
+}
+
+void Connection::update_session(Session session) {
+  session_ = std::make_shared<const Session>(std::move(session));
+}
+
+void Connection::on_closed(const Error& reason) {
+  if (closed_) return;
+  closed_ = true;
+  const bool failed = reason.code != ErrorCode::kNone;
+  if (!open_ && failed) {
+    metrics_.handshake_failures.add();
+    log_warn("server", "handshake failed",
+             {{"listener", session_->listener},
+              {"peer", io::to_string(session_->peer)},
+              {"reason", reason.detail}});
+  } else if (failed) {
+    log_debug("server", "connection lost",
+              {{"listener", session_->listener},
+               {"peer", io::to_string(session_->peer)},
+               {"reason", reason.detail}});
+  }
+  metrics_.requests_in_flight.add(-static_cast<std::int64_t>(in_flight_.size()));
+  worker_.budget.release(in_flight_bytes_ + std::exchange(admitted_bytes_, 0));
+  in_flight_bytes_ = 0;
+  in_flight_.clear();
+  if (on_closed_) std::exchange(on_closed_, nullptr)();
+  worker_.forget(shared_from_this());  // may be the end of this object
+}
+
+// ---- requests in
+
+bool Connection::may_process() const {
+  return open_ && !closed_ && !no_more_requests_ && delay_timer_ == io::kNoTimer &&
+         in_flight_.size() < limits_.max_in_flight_requests &&
+         in_flight_bytes_ < limits_.max_in_flight_bytes &&
+         stream_->unsent_bytes() < limits_.max_unsent_bytes;
+}
+
+std::int32_t Connection::max_frame_bytes() const {
+  return needs_authentication() ? std::min(limits_.max_sasl_token_bytes, limits_.max_request_bytes)
+                                : limits_.max_request_bytes;
+}
+
+bool Connection::admit(std::size_t size) {
+  if (std::exchange(memory_granted_, false)) return true;
+  if (waits_for_memory_) return false;
+  if (!in_flight_.empty() && in_flight_bytes_ + size > limits_.max_in_flight_bytes) return false;
+  if (worker_.budget.try_reserve(size)) {
+    admitted_bytes_ = size;
+    return true;
+  }
+  waits_for_memory_ = true;
+  worker_.budget.wait(size, [weak = weak_from_this(), size] {
+    const auto self = weak.lock();
+    if (self == nullptr || self->closed_) return false;
+    self->waits_for_memory_ = false;
+    self->memory_granted_ = true;
+    self->admitted_bytes_ = size;
+    self->continue_later();
+    return true;
+  });
+  return false;
+}
+
+void Connection::on_read(std::size_t n) {
+  last_active_ = worker_.strand.now();
+  metrics_.bytes_received.add(static_cast<std::int64_t>(n));
+  reader_.received(n);
+  process_input();
+}
+
+void Connection::process_input() {
+  const auto self = shared_from_this();
+  processing_ = true;
+  while (may_process()) {
+    auto step = reader_.next(max_frame_bytes(), [this](std::size_t size) { return admit(size); });
+    if (!step) {
+      malformed(step.error().detail);
+      break;
+    }
+    frame_waits_ = step->state == FrameReader::State::kNotAdmitted;
+    if (step->state != FrameReader::State::kFrame) break;
+    on_frame(std::move(step->frame));
+    // Not every frame becomes a request in flight: SASL tokens are done with at once.
+    worker_.budget.release(std::exchange(admitted_bytes_, 0));
+  }
+  processing_ = false;
+  flush_answers();
+  update_reading();
+  // A bound that stopped the loop may be gone now that answers given at once have left.
+  if (can_continue()) continue_later();
+}
+
+void Connection::on_frame(Slice frame) {
+  if (sasl_ && sasl_->expects_bare_token()) return on_sasl_outcome(sasl_->on_bare_token(frame));
+  protocol::Reader reader(std::move(frame));
+  auto header = protocol::decode_request_header(reader);
+  if (!header) return malformed("malformed request header: " + header.error().detail);
+  metrics_.requests.add();
+  const auto key = static_cast<std::int16_t>(header->api_key);
+  if (is_sasl(header->api_key)) return on_sasl_request(*header, reader.rest());
+  const bool is_api_versions = header->api_key == ApiKey::kApiVersions;
+  if (needs_authentication() && !(is_api_versions && sasl_->may_ask_versions()))
+    return malformed(describe(*header) + " before authentication");
+  if (!worker_.sink.accepts(session_->listener, key, header->api_version)) {
+    if (is_api_versions) return answer_too_high_api_versions(*header);
+    return malformed("unsupported " + describe(*header));
+  }
+  Slice body = reader.rest();
+  if (is_api_versions) remember_client_software(*header, body);
+  pass_to_sink(std::move(*header), std::move(body));
+}
+
+void Connection::pass_to_sink(RequestHeader header, Slice body) {
+  Request request;
+  request.session = session_;
+  request.header = std::move(header);
+  request.body = std::move(body);
+  request.received = worker_.strand.now();
+  request.strand = &worker_.strand;
+  worker_.sink.on_request(std::move(request), begin_request());
+}
+
+void Connection::on_sasl_request(const RequestHeader& header, const Slice& body) {
+  const auto versions = protocol::api_info(header.api_key).versions;
+  if (header.api_version < versions.min || header.api_version > versions.max)
+    return malformed("unsupported " + describe(header));
+  if (needs_authentication()) return on_sasl_outcome(sasl_->on_request(header, body));
+  auto answer = illegal_sasl_state(
+      header, "SaslAuthenticate request received after successful authentication");
+  if (!answer) return malformed(answer.error().detail);
+  answer_now(std::move(*answer));
+}
+
+void Connection::on_sasl_outcome(SaslAuthenticator::Outcome outcome) {
+  using Verdict = SaslAuthenticator::Verdict;
+  switch (outcome.verdict) {
+    case Verdict::kContinue:
+      return answer_now(std::move(outcome.answer));
+    case Verdict::kAuthenticated: {
+      Session session = *session_;
+      session.principal = {"User", sasl_->user()};
+      session.authenticated = true;
+      update_session(std::move(session));
+      metrics_.authentication_successes.add();
+      sasl_.reset();
+      return answer_now(std::move(outcome.answer));
+    }
+    case Verdict::kRefused:
+      metrics_.authentication_failures.add();
+      log_warn("server", "authentication refused",
+               {{"listener", session_->listener},
+                {"peer", io::to_string(session_->peer)},
+                {"reason", outcome.reason}});
+      if (!outcome.answer.empty()) answer_now(std::move(outcome.answer));
+      return close_after_answers();
+    case Verdict::kFailed:
+      return on_failed_authentication(std::move(outcome.answer), outcome.reason);
+  }
+}
+
+void Connection::on_failed_authentication(Slices answer, const std::string& reason) {
+  metrics_.authentication_failures.add();
+  log_warn("server", "authentication failed",
+           {{"listener", session_->listener},
+            {"peer", io::to_string(session_->peer)},
+            {"mechanism", sasl_->mechanism()},
+            {"user", sasl_->user().substr(0, 256)},
+            {"reason", reason}});
+  // Slows guessing down; nothing more is read meanwhile.
+  delay_timer_ = worker_.strand.call_after(limits_.failed_authentication_delay,
+                                           [this, answer = std::move(answer)]() mutable {
+                                             delay_timer_ = io::kNoTimer;
+                                             if (closed_ || ended_) return;
+                                             if (!answer.empty()) answer_now(std::move(answer));
+                                             close_after_answers();
+                                           });
+}
+
+void Connection::answer_too_high_api_versions(const RequestHeader& header) {
+  protocol::ApiVersionsResponse response;
+  response.error_code = protocol::error_to_wire(ErrorCode::kUnsupportedVersion);
+  const auto versions = protocol::ApiVersionsResponse::kVersions;
+  response.api_keys.push_back(
+      {static_cast<std::int16_t>(ApiKey::kApiVersions), versions.min, versions.max});
+  auto answer = protocol::encode_response(ApiKey::kApiVersions, 0, header.correlation_id, response);
+  if (!answer) return malformed(answer.error().detail);
+  answer_now(std::move(*answer));
+}
+
+void Connection::remember_client_software(const RequestHeader& header, const Slice& body) {
+  if (header.api_version < kFirstVersionWithSoftware) return;
+  auto request = protocol::decode<protocol::ApiVersionsRequest>(body, header.api_version);
+  // A bad name is the handler's to answer.
+  if (!request || !is_software_name(request->client_software_name) ||
+      !is_software_name(request->client_software_version))
+    return;
+  Session session = *session_;
+  session.client_software_name = std::move(request->client_software_name);
+  session.client_software_version = std::move(request->client_software_version);
+  update_session(std::move(session));
+}
+
+void Connection::malformed(const std::string& reason) {
+  metrics_.malformed_requests.add();
+  // In its place among the answers: what was asked before is still answered.
+  in_flight_.push_back({0, Reply{Reply::Kind::kClose, {}, reason}});
+  metrics_.requests_in_flight.add();
+  no_more_requests_ = true;
+}
+
+// ---- answers out
+
+Responder Connection::begin_request() {
+  const std::uint64_t sequence = first_sequence_ + in_flight_.size();
+  const std::size_t bytes = std::exchange(admitted_bytes_, 0);
+  in_flight_.push_back({bytes, std::nullopt});
+  in_flight_bytes_ += bytes;
+  metrics_.requests_in_flight.add();
+  return Responder([strand = &worker_.strand, weak = weak_from_this(), sequence](Reply reply) {
+    if (strand->is_current()) {
+      if (const auto self = weak.lock()) self->deliver(sequence, std::move(reply));
+      return;
+    }
+    strand->post([weak, sequence, reply = std::move(reply)]() mutable {
+      if (const auto self = weak.lock()) self->deliver(sequence, std::move(reply));
+    });
+  });
+}
+
+void Connection::answer_now(Slices answer) {
+  in_flight_.push_back({0, Reply{Reply::Kind::kSend, std::move(answer), {}}});
+  metrics_.requests_in_flight.add();
+}
+
+void Connection::deliver(std::uint64_t sequence, Reply reply) {
+  if (closed_ || ended_) return;
+  const std::uint64_t index = sequence - first_sequence_;
+  CHECK_LT(index, in_flight_.size());
+  in_flight_[index].reply = std::move(reply);
+  last_active_ = worker_.strand.now();
+  if (processing_) return;
+  flush_answers();
+  update_reading();
+  // Not from here: the caller may be in the middle of another request on this strand.
+  if (can_continue()) continue_later();
+}
+
+void Connection::flush_answers() {
+  if (closed_ || ended_) return;
+  Slices out;
+  std::size_t released = 0;
+  std::string close_reason;
+  while (!in_flight_.empty() && in_flight_.front().reply && close_reason.empty()) {
+    Reply reply = std::move(*in_flight_.front().reply);
+    released += in_flight_.front().bytes;
+    in_flight_.pop_front();
+    ++first_sequence_;
+    metrics_.requests_in_flight.add(-1);
+    if (reply.kind == Reply::Kind::kSend)
+      out.insert(out.end(), std::make_move_iterator(reply.framed.begin()),
+                 std::make_move_iterator(reply.framed.end()));
+    else if (reply.kind == Reply::Kind::kClose)
+      close_reason = reply.reason.empty() ? "refused" : std::move(reply.reason);
+  }
+  if (!out.empty()) {
+    metrics_.bytes_sent.add(static_cast<std::int64_t>(total_size(out)));
+    stream_->write(std::move(out));
+  }
+  in_flight_bytes_ -= released;
+  if (!close_reason.empty()) {
+    log_warn("server", "connection closed",
+             {{"listener", session_->listener},
+              {"peer", io::to_string(session_->peer)},
+              {"reason", close_reason}});
+    end_stream();
+  } else if (no_more_requests_ && in_flight_.empty()) {
+    end_stream();
+  }
+  worker_.budget.release(released);  // may wake others; this connection is consistent by now
+}
+
+void Connection::close_after_answers() {
+  no_more_requests_ = true;
+  if (!processing_) flush_answers();
+}
+
+void Connection::end_stream() {
+  if (std::exchange(ended_, true)) return;
+  no_more_requests_ = true;
+  stream_->close_after_flush();
+}
+
+void Connection::on_drained() {
+  last_active_ = worker_.strand.now();
+  update_reading();
+  if (can_continue()) continue_later();
+}
+
+// ---- pausing, ending
+
+void Connection::update_reading() {
+  if (closed_ || ended_) return;
+  const bool wanted = may_process() && !frame_waits_ && !reader_.has_input();
+  if (wanted == reading_) return;
+  reading_ = wanted;
+  if (wanted)
+    stream_->resume_reading();
+  else
+    stream_->pause_reading();
+}
+
+bool Connection::can_continue() const {
+  return may_process() && (reader_.has_input() || frame_waits_) && !waits_for_memory_;
+}
+
+void Connection::continue_later() {
+  if (std::exchange(continue_posted_, true)) return;
+  worker_.strand.post([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->continue_posted_ = false;
+    if (!self->closed_ && !self->ended_) self->process_input();
+  });
+}
+
+void Connection::check_idle() {
+  idle_timer_ = io::kNoTimer;
+  const Instant now = worker_.strand.now();
+  Instant due = last_active_ + limits_.max_idle;
+  if (due <= now) {
+    // Waiting for a long poll is not idleness, not taking the answer is.
+    const bool waits_for_us = !in_flight_.empty() && stream_->unsent_bytes() == 0;
+    if (!waits_for_us) {
+      metrics_.connections_closed_idle.add();
+      log_debug("server", "idle connection closed",
+                {{"listener", session_->listener}, {"peer", io::to_string(session_->peer)}});
+      return close({});
+    }
+    due = now + limits_.max_idle;
+  }
+  idle_timer_ = worker_.strand.call_at(due, [this] { check_idle(); });
+}
+
+void Connection::drain() {
+  no_more_requests_ = true;
+  if (!open_) return close({});
+  flush_answers();
+  update_reading();
+}
+
+void Connection::close(const std::string& reason) {
+  if (closed_ || ended_) {
+    stream_->close();
+    return;
+  }
+  if (!reason.empty())
+    log_warn("server", "connection closed",
+             {{"listener", session_->listener},
+              {"peer", io::to_string(session_->peer)},
+              {"reason", reason}});
+  ended_ = true;
+  no_more_requests_ = true;
+  stream_->close();
+}
+
+}  // namespace broker::server

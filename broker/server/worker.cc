@@ -1,0 +1,45 @@
+#include "broker/server/worker.h"
+
+#include "broker/server/connection.h"
+
+namespace broker::server {
+
+void Worker::adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
+                   Task on_closed) {
+  if (stopping_) {
+    stream.reset();
+    on_closed();
+    return;
+  }
+  auto connection = std::make_shared<Connection>(*this, std::move(listener), std::move(stream),
+                                                 std::move(on_closed));
+  connections_.insert(connection);
+  connection->start();
+}
+
+void Worker::forget(const std::shared_ptr<Connection>& connection) {
+  connections_.erase(connection);
+  check_stopped();
+}
+
+void Worker::stop(std::chrono::milliseconds patience, Task done) {
+  stopping_ = true;
+  stopped_ = std::move(done);
+  // A copy: draining may end a connection and change the set.
+  const auto connections = connections_;
+  for (const auto& connection : connections) connection->drain();
+  stop_timer_ = strand.call_after(patience, [this] {
+    stop_timer_ = io::kNoTimer;
+    const auto rest = connections_;
+    for (const auto& connection : rest) connection->close({});
+  });
+  check_stopped();
+}
+
+void Worker::check_stopped() {
+  if (!stopping_ || !connections_.empty() || !stopped_) return;
+  if (stop_timer_ != io::kNoTimer) strand.cancel(std::exchange(stop_timer_, io::kNoTimer));
+  std::exchange(stopped_, nullptr)();
+}
+
+}  // namespace broker::server

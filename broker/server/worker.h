@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <unordered_set>
+
+#include "broker/common/function.h"
+#include "broker/io/strand.h"
+#include "broker/io/transport.h"
+#include "broker/security/principal_mapping.h"
+#include "broker/server/frame_reader.h"
+#include "broker/server/memory_budget.h"
+#include "broker/server/metrics.h"
+#include "broker/server/server.h"
+
+namespace broker::server {
+
+class Connection;
+
+/// A listener as its connections see it; immutable but for the metric cells.
+struct Listener {
+  ListenerOptions options;
+  security::PrincipalMapping principal_mapping;
+  std::shared_ptr<io::TlsContext> tls;
+  std::unique_ptr<io::Acceptor> acceptor;  // touched by the server's thread only
+  mutable ListenerMetrics metrics;
+};
+
+/// The connections of one strand, and what they share. Everything here is on the strand.
+class Worker {
+ public:
+  Worker(io::Strand& strand, RequestSink& sink, const CredentialStore* credentials,
+         std::size_t memory_bytes)
+      : strand(strand), sink(sink), credentials(credentials), budget(memory_bytes) {}
+
+  /// `on_closed` runs here when the connection is gone.
+  void adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
+             Task on_closed);
+  void forget(const std::shared_ptr<Connection>& connection);
+  /// Every connection ends when its answers are sent, at the latest after `patience`; then `done`.
+  void stop(std::chrono::milliseconds patience, Task done);
+
+  io::Strand& strand;
+  RequestSink& sink;
+  const CredentialStore* const credentials;
+  ReceiveArena arena;
+  MemoryBudget budget;
+
+ private:
+  void check_stopped();
+
+  std::unordered_set<std::shared_ptr<Connection>> connections_;
+  bool stopping_ = false;
+  io::TimerId stop_timer_ = io::kNoTimer;
+  Task stopped_;
+};
+
+}  // namespace broker::server
