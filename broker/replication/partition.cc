@@ -11,9 +11,9 @@ Result<Acks> parse_acks(std::int16_t acks) {
   return static_cast<Acks>(acks);
 }
 
-Partition::Partition(TopicIdPartition id, BrokerId self, FlushRunner& flushes,
+Partition::Partition(TopicIdPartition id, BrokerId self, PartitionHost& host,
                      TopicCounters& counters)
-    : id_(std::move(id)), self_(self), flushes_(flushes), counters_(counters) {}
+    : id_(std::move(id)), self_(self), host_(host), counters_(counters) {}
 
 Partition::~Partition() = default;
 
@@ -44,7 +44,7 @@ void Partition::set_role(std::shared_ptr<storage::Log> log,
   log_ = std::move(log);
   settings_ = settings;
   known_leader_ = {registration.leader, registration.leader_epoch};
-  if (log_->failed()) offline_ = true;
+  offline_ = log_->failed();
   if (!first_role) return;
   high_watermark_ = std::clamp(high_watermark, log_->log_start_offset(), log_->log_end_offset());
   flushed_end_ = log_->recovery_point();
@@ -170,7 +170,7 @@ void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
   waiter.result.log_start_offset = appended->log_start_offset;
   waiter.callback = std::move(callback);
 
-  if (settings_.flush_before_ack || log_->flush_due(wall)) start_flush(wall);
+  if (settings_.flush_before_ack || log_->flush_due(wall)) start_flush();
   wake_replicas(static_cast<std::int64_t>(appended->bytes), false);
   advance_high_watermark(now);
   acknowledge(acks, std::move(waiter));
@@ -181,12 +181,17 @@ void Partition::acknowledge(Acks acks, AppendWaiter waiter) {
     case Acks::kNone:
       return waiter.callback(std::move(waiter.result));
     case Acks::kLeader:
-      if (log_ && waiter.end > written_end()) return flush_waiters_.push_back(std::move(waiter));
+      if (log_ && waiter.end > written_end()) return park(flush_waiters_, std::move(waiter));
       return waiter.callback(std::move(waiter.result));
     case Acks::kAll:
-      if (waiter.end > high_watermark_) return all_waiters_.push_back(std::move(waiter));
+      if (waiter.end > high_watermark_) return park(all_waiters_, std::move(waiter));
       return waiter.callback(final_result(std::move(waiter.result)));
   }
+}
+
+void Partition::park(AppendWaiters& waiters, AppendWaiter waiter) {
+  waiters.push_back(std::move(waiter));
+  host_.on_waiting(*this);
 }
 
 // The ISR may have shrunk while the records travelled.
@@ -242,7 +247,7 @@ void Partition::expire_waiters(Instant now) {
 // --- Flushing
 
 // One flush at a time; what is appended meanwhile goes with the next: group commit.
-void Partition::start_flush(WallMs wall) {
+void Partition::start_flush() {
   if (!log_ || offline_) return;
   if (flushing_) {
     flush_again_ = true;
@@ -252,12 +257,11 @@ void Partition::start_flush(WallMs wall) {
   if (!note_failure(job).ok()) return;
   flushing_ = true;
   flush_again_ = false;
-  (void)wall;
-  flushes_.run_flush(std::move(*job), [weak = weak_from_this()](const storage::FlushJob& done,
-                                                                const Result<void>& outcome,
-                                                                Instant now, WallMs at) {
-    if (const auto self = weak.lock()) self->on_flushed(done, outcome, now, at);
-  });
+  host_.run_flush(std::move(*job),
+                  [weak = weak_from_this()](const storage::FlushJob& done,
+                                            const Result<void>& outcome, Instant now, WallMs at) {
+                    if (const auto self = weak.lock()) self->on_flushed(done, outcome, now, at);
+                  });
 }
 
 void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& outcome, Instant now,
@@ -267,13 +271,13 @@ void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& out
   const Result<void> completed = log_->complete_flush(job, outcome, wall);
   if (!note_failure(completed).ok()) return;
   flushed_end_ = std::max(flushed_end_, job.up_to);
-  if (flush_again_) start_flush(wall);
+  if (flush_again_) start_flush();
   answer_reached(flush_waiters_, written_end());
   advance_high_watermark(now);
 }
 
 void Partition::flush_if_due(WallMs wall) {
-  if (log_ && !offline_ && log_->flush_due(wall)) start_flush(wall);
+  if (log_ && !offline_ && log_->flush_due(wall)) start_flush();
 }
 
 // --- Fetch

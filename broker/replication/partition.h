@@ -15,13 +15,18 @@
 
 namespace broker::replication {
 
-/// Runs the blocking part of a flush elsewhere. `done` is called on the partition's strand, unless
-/// the strand ends before.
-class FlushRunner {
+class Partition;
+
+/// What a partition asks of the strand that it lives on.
+class PartitionHost {
  public:
   using Done = UniqueFunction<void(const storage::FlushJob&, const Result<void>&, Instant, WallMs)>;
-  virtual ~FlushRunner() = default;
+  virtual ~PartitionHost() = default;
+  /// Runs the blocking part of a flush elsewhere, then `done` on the partition's strand, unless the
+  /// strand ends before.
   virtual void run_flush(storage::FlushJob job, Done done) = 0;
+  /// Something waits for acknowledgement: call expire_waiters() from time to time.
+  virtual void on_waiting(const Partition& partition) = 0;
 };
 
 /// A long poll's interest in one strand's partitions.
@@ -45,7 +50,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   };
   using AppendCallback = UniqueFunction<void(ProduceResult)>;
 
-  Partition(TopicIdPartition id, BrokerId self, FlushRunner& flushes, TopicCounters& counters);
+  Partition(TopicIdPartition id, BrokerId self, PartitionHost& host, TopicCounters& counters);
   ~Partition();
 
   const TopicIdPartition& id() const { return id_; }
@@ -143,9 +148,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// What this replica counts as written.
   Offset written_end() const;
   void acknowledge(Acks acks, AppendWaiter waiter);
+  void park(AppendWaiters& waiters, AppendWaiter waiter);
   ProduceResult final_result(ProduceResult result) const;
   void advance_high_watermark(Instant now);
-  void start_flush(WallMs wall);
+  void start_flush();
   void on_flushed(const storage::FlushJob& job, const Result<void>& outcome, Instant now,
                   WallMs wall);
   void answer_reached(AppendWaiters& waiters, Offset reached);
@@ -159,7 +165,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   const TopicIdPartition id_;
   const BrokerId self_;
-  FlushRunner& flushes_;
+  PartitionHost& host_;
   TopicCounters& counters_;
 
   std::shared_ptr<storage::Log> log_;

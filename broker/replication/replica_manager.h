@@ -93,23 +93,29 @@ class ReplicaManager {
   void collect(UniqueFunction<void(MetricsSnapshot)> callback);
 
  private:
-  struct Wish;  // what apply() wants of one partition
-  struct Stop;
+  struct Assignment;  // what apply() tells a partition's strand
 
   std::size_t home_index(const TopicId& topic, std::int32_t partition) const;
-  PartitionTable& table(std::size_t index) const { return *tables_[index]; }
-  PartitionTable& table_here() const;
-  Partition::Settings settings(const metadata::MetadataImage& image, std::string_view topic) const;
-  std::set<TopicId> reconfigured_topics(const metadata::MetadataUpdate& update) const;
-  void stop_deleted(const metadata::MetadataUpdate& update);
-  void stop_partition(const TopicIdPartition& at, std::int64_t delete_delay_ms);
-  void update_partition(const metadata::ImagePtr& image, const metadata::TopicImage& topic,
-                        std::int32_t partition);
-  void checkpoint_later();
-  void checkpoint(UniqueFunction<void(Result<void>)> done);
-  template <class Item, class Result, class Work>
+  PartitionTable& home_table(const TopicIdPartition& at) const {
+    return *tables_[home_index(at.topic_id, at.partition)];
+  }
+  /// Indexes into `items` by shard.
+  template <class Item>
+  std::vector<std::vector<std::size_t>> split(const std::vector<Item>& items) const;
+  template <class Item, class Answer, class Work>
   void scatter(std::vector<Item> items, Work work,
-               UniqueFunction<void(std::vector<Result>)> callback);
+               UniqueFunction<void(std::vector<Answer>)> callback);
+
+  // lifecycle.cc, on main
+  using Key = std::pair<TopicId, std::int32_t>;
+  std::set<Key> affected(const metadata::MetadataUpdate& update) const;
+  void update_partition(const Key& key);
+  void assign(const TopicIdPartition& at, const metadata::PartitionRegistration& registration);
+  void give_up(const TopicIdPartition& at);
+  void on_given_up(const TopicIdPartition& at);
+  void run_periodically();
+  void checkpoint_changes(const std::vector<storage::LogPositions>& positions);
+  void finish_shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);
 
   const ReplicaManagerOptions options_;
   const Strands strands_;
@@ -119,7 +125,9 @@ class ReplicaManager {
   std::vector<std::unique_ptr<PartitionTable>> tables_;  // by shard
   // On main.
   std::map<std::string, LeadershipListener*> listeners_;
-  std::map<std::pair<TopicId, std::int32_t>, TopicIdPartition> hosted_;
+  metadata::ImagePtr applied_ = metadata::MetadataImage::empty();
+  std::map<Key, TopicIdPartition> hosted_;
+  std::set<TopicPartition> leaving_;  // their strands still use the logs that are to be removed
   std::map<TopicPartition, storage::LogPositions> checkpointed_;
   io::TimerId checkpoint_timer_ = io::kNoTimer;
   bool stopping_ = false;

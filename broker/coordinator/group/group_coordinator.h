@@ -37,7 +37,7 @@ struct GroupMetrics {
 };
 
 /// The group coordinator as the handlers see it: one method per API, on any of the strands; the
-/// callback runs on the strand of the call, always later than the call. Authorization is done
+/// callback runs on the strand of the call, never from inside a shard. Authorization is done
 /// before, and what is refused is not passed on. Topics in OffsetCommit and OffsetFetch carry both
 /// name and id (zero if there is none), whatever the version; responses do as well.
 class GroupCoordinator {
@@ -51,8 +51,8 @@ class GroupCoordinator {
   /// On main, after ReplicaManager::apply() of the same update: offsets of deleted topics go.
   void apply(const metadata::MetadataUpdate& update);
 
-  /// Where FindCoordinator sends the client. Errors: kInvalidGroupId; kCoordinatorNotAvailable
-  /// while __consumer_offsets is being created or its partition has no leader.
+  /// Where FindCoordinator sends the client. Errors: kCoordinatorNotAvailable while
+  /// __consumer_offsets is being created or its partition has no leader.
   Result<BrokerId> find_coordinator(const std::string& group_id,
                                     const metadata::MetadataImage& image);
 

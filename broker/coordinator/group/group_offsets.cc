@@ -237,15 +237,12 @@ void GroupShard::expire_offsets(const Now& now, Output& out) {
       --left;
       ++expired;
     }
-    const bool unused = group.state == State::kEmpty && left == 0 && group.pending_members.empty();
-    if (!unused) continue;
-    if (group.generation > 0) {
-      out.records.push_back(group_tombstone(id));
-      ++expired;
-    } else {
-      // Offset tombstones of a simple group leave nothing behind but the empty entry: next time.
-      if (group.offsets.empty()) never_written.push_back(id);
-    }
+    if (group.is_unused() && group.generation == 0) never_written.push_back(id);
+    if (group.generation == 0 || left > 0 || group.state != State::kEmpty ||
+        !group.pending_members.empty())
+      continue;
+    out.records.push_back(group_tombstone(id));
+    ++expired;
   }
   for (const std::string& id : never_written) groups_.erase(id);
   if (expired > 0) log_info("group", "expired offsets and groups", {{"tombstones", expired}});

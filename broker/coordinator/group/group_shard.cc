@@ -109,7 +109,11 @@ Result<void> GroupShard::replay(const Record& record) {
 Result<void> GroupShard::replay_offset(const protocol::OffsetCommitKey& key,
                                        const std::optional<protocol::OffsetCommitValue>& value) {
   if (!value) {
-    if (Group* known = find_mutable(key.group)) known->offsets.erase({key.topic, key.partition});
+    Group* known = find_mutable(key.group);
+    if (!known) return {};
+    known->offsets.erase({key.topic, key.partition});
+    // A simple group is its offsets.
+    if (known->is_unused() && known->generation == 0) groups_.erase(key.group);
     return {};
   }
   group(key.group).offsets[{key.topic, key.partition}] = {

@@ -173,9 +173,19 @@ protocol::SyncGroupResponse Group::synced(const Member& member) const {
   return response;
 }
 
+namespace {
+
+// Clients of these requests know no error for records that are too large.
+std::int16_t wire(ErrorCode error) {
+  return static_cast<std::int16_t>(
+      error == ErrorCode::kMessageTooLarge ? ErrorCode::kUnknownServerError : error);
+}
+
+}  // namespace
+
 protocol::JoinGroupResponse join_error(std::string member_id, ErrorCode error) {
   protocol::JoinGroupResponse response;
-  response.error_code = static_cast<std::int16_t>(error);
+  response.error_code = wire(error);
   response.member_id = std::move(member_id);
   // Not nullable before version 7.
   response.protocol_name = "";
@@ -184,7 +194,7 @@ protocol::JoinGroupResponse join_error(std::string member_id, ErrorCode error) {
 
 protocol::SyncGroupResponse sync_error(ErrorCode error) {
   protocol::SyncGroupResponse response;
-  response.error_code = static_cast<std::int16_t>(error);
+  response.error_code = wire(error);
   return response;
 }
 

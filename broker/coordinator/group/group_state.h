@@ -105,6 +105,10 @@ class Group {
   bool is_leader(const Member& member) const { return leader == member.id; }
   std::size_t joined_count() const;
   bool all_members_joined() const;
+  /// Nobody is in it or about to be, and there is nothing to remember.
+  bool is_unused() const {
+    return state == State::kEmpty && offsets.empty() && pending_members.empty();
+  }
   std::chrono::milliseconds rebalance_timeout() const;  // the longest of the members
 
   /// Whether a member with these protocols may join: same type, and at least one protocol that

@@ -40,10 +40,14 @@ class CoordinatorRuntime final : public replication::LeadershipListener {
   /// From one of the strands. Runs `operation` on the shard's strand, or `refused` there (or here):
   /// kCoordinatorNotAvailable (no such topic yet), kNotCoordinator, kCoordinatorLoadInProgress.
   void run(std::int32_t partition, Operation operation, Refusal refused);
-  /// From one of the strands: visits every active shard on its strand, then calls `done` on the
-  /// strand of the call. `loading`: some shard was still loading and was left out.
+  struct Visit {
+    std::size_t shards = 0;  // on which the operation ran
+    bool loading = false;    // some shard was still loading and was left out
+  };
+  /// From one of the strands: runs `operation` on every active shard, on its strand, then calls
+  /// `done` on the strand of the call; what `operation` promised to answer may come later.
   void run_on_all(std::function<Output(Shard&, const Now&)> operation,
-                  UniqueFunction<void(bool loading)> done);
+                  UniqueFunction<void(Visit)> done);
 
   void on_become_leader(replication::Partition& partition, LeaderEpoch epoch) override;
   void on_resign(replication::Partition& partition) override;
@@ -51,7 +55,7 @@ class CoordinatorRuntime final : public replication::LeadershipListener {
  private:
   using Shards = std::map<std::int32_t, std::shared_ptr<ActiveShard>>;  // by partition
 
-  Shards& shards_here();
+  std::size_t strand_index() const;
 
   const CoordinatorOptions options_;
   replication::ReplicaManager& replicas_;

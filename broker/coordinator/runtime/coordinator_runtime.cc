@@ -1,0 +1,98 @@
+#include "broker/coordinator/runtime/coordinator_runtime.h"
+
+#include "broker/coordinator/runtime/active_shard.h"
+
+namespace broker::coordinator {
+
+CoordinatorRuntime::CoordinatorRuntime(CoordinatorOptions options,
+                                       replication::ReplicaManager& replicas, ShardFactory factory)
+    : options_(std::move(options)),
+      replicas_(replicas),
+      factory_(std::move(factory)),
+      shards_(replicas.strands().count()) {
+  replicas_.listen(options_.topic, *this);
+}
+
+CoordinatorRuntime::~CoordinatorRuntime() = default;
+
+std::size_t CoordinatorRuntime::strand_index() const {
+  const replication::Strands& strands = replicas_.strands();
+  for (std::size_t i = 0; i < strands.count(); ++i)
+    if (strands.shard(i).is_current()) return i;
+  check_failed("on a shard's strand", __FILE__, __LINE__, options_.topic);
+}
+
+std::int32_t CoordinatorRuntime::partition_count() const {
+  const auto* topic = replicas_.image()->topics.find(std::string_view(options_.topic));
+  return topic ? static_cast<std::int32_t>(topic->partitions.size()) : 0;
+}
+
+void CoordinatorRuntime::run(std::int32_t partition, Operation operation, Refusal refused) {
+  const auto* topic = replicas_.image()->topics.find(std::string_view(options_.topic));
+  if (!topic) return refused(ErrorCode::kCoordinatorNotAvailable);
+  replication::run_on(
+      replicas_.home(topic->id, partition),
+      [this, partition, operation = std::move(operation), refused = std::move(refused)]() mutable {
+        const Shards& shards = shards_[strand_index()];
+        const auto at = shards.find(partition);
+        const ErrorCode error =
+            at == shards.end() ? ErrorCode::kNotCoordinator : at->second->availability();
+        if (error != ErrorCode::kNone) return refused(error);
+        // Kept alive: the operation may end the shard.
+        const std::shared_ptr<ActiveShard> shard = at->second;
+        shard->run(std::move(operation));
+      });
+}
+
+void CoordinatorRuntime::run_on_all(std::function<Output(Shard&, const Now&)> operation,
+                                    UniqueFunction<void(Visit)> done) {
+  struct Sum {
+    Visit visit;
+    std::size_t left;
+    UniqueFunction<void(Visit)> done;
+  };
+  const replication::Strands& strands = replicas_.strands();
+  io::Strand& origin = strands.current();
+  auto sum = std::make_shared<Sum>();
+  sum->left = strands.count();
+  sum->done = std::move(done);
+  for (std::size_t i = 0; i < strands.count(); ++i) {
+    replication::run_on(strands.shard(i), [this, i, operation, sum, &origin] {
+      Visit visit;
+      const Shards shards = shards_[i];
+      for (const auto& [partition, shard] : shards) {
+        const ErrorCode error = shard->availability();
+        visit.loading = visit.loading || error == ErrorCode::kCoordinatorLoadInProgress;
+        if (error != ErrorCode::kNone) continue;
+        ++visit.shards;
+        shard->run(operation);
+      }
+      replication::run_on(origin, [sum, visit] {
+        sum->visit.shards += visit.shards;
+        sum->visit.loading = sum->visit.loading || visit.loading;
+        if (--sum->left == 0) sum->done(sum->visit);
+      });
+    });
+  }
+}
+
+void CoordinatorRuntime::on_become_leader(replication::Partition& partition, LeaderEpoch) {
+  const std::size_t strand = strand_index();
+  std::shared_ptr<ActiveShard>& shard = shards_[strand][partition.id().partition];
+  // Leading on in a new epoch changes nothing: the state is that of this very log.
+  if (shard) return;
+  shard = std::make_shared<ActiveShard>(options_, replicas_.strands().shard(strand), partition,
+                                        factory_(partition.id().partition));
+  shard->load();
+}
+
+void CoordinatorRuntime::on_resign(replication::Partition& partition) {
+  Shards& shards = shards_[strand_index()];
+  const auto at = shards.find(partition.id().partition);
+  if (at == shards.end()) return;
+  const std::shared_ptr<ActiveShard> shard = std::move(at->second);
+  shards.erase(at);
+  shard->resign();
+}
+
+}  // namespace broker::coordinator

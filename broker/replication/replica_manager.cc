@@ -1,0 +1,209 @@
+#include "broker/replication/replica_manager.h"
+
+#include "broker/replication/fetch_operation.h"
+#include "broker/replication/partition_table.h"
+
+namespace broker::replication {
+
+ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
+                               storage::LogManager& logs, io::WorkerPool& workers)
+    : options_(std::move(options)), strands_(std::move(strands)), logs_(logs), workers_(workers) {
+  PartitionTable::Options table;
+  table.node = options_.node;
+  table.retention_check_interval = options_.retention_check_interval;
+  table.flush_check_interval = options_.flush_check_interval;
+  for (std::size_t i = 0; i < strands_.count(); ++i)
+    tables_.push_back(std::make_unique<PartitionTable>(table, strands_.shard(i), workers_));
+}
+
+ReplicaManager::~ReplicaManager() = default;
+
+std::size_t ReplicaManager::home_index(const TopicId& topic, std::int32_t partition) const {
+  // Partitions of one topic go round the strands, starting anywhere.
+  const std::uint64_t start = (topic.msb ^ topic.lsb) * 0x9e3779b97f4a7c15ULL >> 32;
+  return static_cast<std::size_t>((start + static_cast<std::uint32_t>(partition)) %
+                                  strands_.count());
+}
+
+const metadata::ImagePtr& ReplicaManager::image() const {
+  for (const auto& table : tables_)
+    if (table->strand().is_current()) return table->image();
+  strands_.main().check_current();
+  return applied_;
+}
+
+Partition* ReplicaManager::find(const TopicId& topic, std::int32_t partition) const {
+  PartitionTable& table = *tables_[home_index(topic, partition)];
+  table.strand().check_current();
+  return table.find(topic, partition);
+}
+
+template <class Item>
+std::vector<std::vector<std::size_t>> ReplicaManager::split(const std::vector<Item>& items) const {
+  std::vector<std::vector<std::size_t>> shards(tables_.size());
+  for (std::size_t i = 0; i < items.size(); ++i)
+    shards[home_index(items[i].at.topic_id, items[i].at.partition)].push_back(i);
+  return shards;
+}
+
+namespace {
+
+/// Answers in the order of the question, whichever strand they come from.
+template <class Answer>
+struct Gather {
+  std::vector<Answer> answers;
+  std::size_t left = 0;
+  UniqueFunction<void(std::vector<Answer>)> callback;
+
+  void add(std::vector<std::pair<std::size_t, Answer>> part) {
+    left -= part.size();
+    for (auto& [index, answer] : part) answers[index] = std::move(answer);
+    if (left == 0) callback(std::move(answers));
+  }
+};
+
+}  // namespace
+
+template <class Item, class Answer, class Work>
+void ReplicaManager::scatter(std::vector<Item> items, Work work,
+                             UniqueFunction<void(std::vector<Answer>)> callback) {
+  if (items.empty()) return callback({});
+  io::Strand& origin = strands_.current();
+  auto gather = std::make_shared<Gather<Answer>>();
+  gather->answers.resize(items.size());
+  gather->left = items.size();
+  gather->callback = std::move(callback);
+  // Shared and constant: every strand takes its items from it.
+  const auto asked = std::make_shared<const std::vector<Item>>(std::move(items));
+  auto shards = split(*asked);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    if (shards[i].empty()) continue;
+    PartitionTable& table = *tables_[i];
+    run_on(table.strand(), [&table, &origin, gather, asked, work, indexes = std::move(shards[i])] {
+      std::vector<std::pair<std::size_t, Answer>> part;
+      for (const std::size_t index : indexes) {
+        const Item& item = (*asked)[index];
+        Partition* partition = table.find(item.at.topic_id, item.at.partition);
+        Answer answer;
+        if (partition)
+          answer = work(*partition, item);
+        else
+          answer.error = ErrorCode::kNotLeaderOrFollower;
+        part.emplace_back(index, std::move(answer));
+      }
+      run_on(origin, [gather, part = std::move(part)]() mutable { gather->add(std::move(part)); });
+    });
+  }
+}
+
+void ReplicaManager::produce(ProducePlan plan, ProduceCallback callback) {
+  if (plan.partitions.empty()) return callback({});
+  io::Strand& origin = strands_.current();
+  auto gather = std::make_shared<Gather<ProduceResult>>();
+  gather->answers.resize(plan.partitions.size());
+  gather->left = plan.partitions.size();
+  gather->callback = std::move(callback);
+
+  // One message there and one back per strand: a strand answers when all its partitions have.
+  struct Part {
+    std::vector<std::pair<std::size_t, ProduceResult>> results;
+    std::size_t expected = 0;
+  };
+  const auto asked = std::make_shared<ProducePlan>(std::move(plan));
+  auto shards = split(asked->partitions);
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    if (shards[i].empty()) continue;
+    PartitionTable& table = *tables_[i];
+    run_on(table.strand(), [&table, &origin, gather, asked, indexes = std::move(shards[i])] {
+      auto part = std::make_shared<Part>();
+      part->expected = indexes.size();
+      for (const std::size_t index : indexes) {
+        const ProducePartition& item = asked->partitions[index];
+        auto done = [part, index, gather, &origin](ProduceResult result) {
+          part->results.emplace_back(index, std::move(result));
+          if (part->results.size() < part->expected) return;
+          run_on(origin, [gather, results = std::move(part->results)]() mutable {
+            gather->add(std::move(results));
+          });
+        };
+        Partition* partition = table.find(item.at.topic_id, item.at.partition);
+        if (!partition) {
+          ProduceResult unknown;
+          unknown.error = ErrorCode::kNotLeaderOrFollower;
+          done(std::move(unknown));
+          continue;
+        }
+        partition->append(item.records, asked->acks, AppendOrigin::kClient, asked->timeout,
+                          table.strand().now(), table.strand().wall_now(), std::move(done));
+      }
+    });
+  }
+}
+
+void ReplicaManager::fetch(FetchPlan plan, FetchCallback callback) {
+  auto shards = split(plan.partitions);
+  std::vector<FetchOperation::Part> parts;
+  for (std::size_t i = 0; i < shards.size(); ++i)
+    if (!shards[i].empty()) parts.push_back({tables_[i].get(), std::move(shards[i])});
+  auto operation =
+      std::make_shared<FetchOperation>(strands_.current(), std::move(plan), std::move(callback));
+  operation->start(std::move(parts));
+}
+
+void ReplicaManager::list_offsets(ListOffsetsPlan plan, ListOffsetsCallback callback) {
+  scatter<ListOffsetsPartition, ListOffsetsResult>(
+      std::move(plan.partitions),
+      [reader = plan.reader, isolation = plan.isolation](Partition& partition,
+                                                         const ListOffsetsPartition& asked) {
+        return partition.list_offset(reader, asked, isolation);
+      },
+      std::move(callback));
+}
+
+void ReplicaManager::end_of_epochs(std::vector<EpochEndPartition> asked,
+                                   EpochEndCallback callback) {
+  scatter<EpochEndPartition, EpochEndResult>(
+      std::move(asked),
+      [](Partition& partition, const EpochEndPartition& item) {
+        return partition.end_of_epoch(item);
+      },
+      std::move(callback));
+}
+
+void ReplicaManager::delete_records(std::vector<DeleteRecordsPartition> asked,
+                                    DeleteRecordsCallback callback) {
+  scatter<DeleteRecordsPartition, DeleteRecordsResult>(
+      std::move(asked),
+      [](Partition& partition, const DeleteRecordsPartition& item) {
+        return partition.delete_records(item.before_offset);
+      },
+      std::move(callback));
+}
+
+void ReplicaManager::collect(UniqueFunction<void(MetricsSnapshot)> callback) {
+  struct Collection {
+    MetricsSnapshot sum;
+    std::size_t left;
+    UniqueFunction<void(MetricsSnapshot)> callback;
+  };
+  io::Strand& origin = strands_.current();
+  auto collection = std::make_shared<Collection>();
+  collection->left = tables_.size();
+  collection->callback = std::move(callback);
+  for (const auto& table : tables_) {
+    run_on(table->strand(), [table = table.get(), collection, &origin] {
+      MetricsSnapshot part;
+      table->collect(part);
+      run_on(origin, [collection, part = std::move(part)] {
+        MetricsSnapshot& sum = collection->sum;
+        for (const auto& [topic, counters] : part.topics) sum.topics[topic] += counters;
+        sum.partitions.insert(sum.partitions.end(), part.partitions.begin(), part.partitions.end());
+        sum.produce_waiters += part.produce_waiters;
+        sum.fetch_waiters += part.fetch_waiters;
+        if (--collection->left == 0) collection->callback(std::move(sum));
+      });
+    });
+  }
+}
+
+}  // namespace broker::replication
