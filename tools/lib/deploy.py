@@ -129,17 +129,21 @@ def _await_ready(document):
 # --- records ----------------------------------------------------------------------------------------------------------
 
 def credentials(quickstart):
-    """What a client outside needs, from the status of the Cluster and the Secret of the first User."""
+    """What a client outside needs: the Secret of the first User, and the listener that is reachable from here."""
     cluster_document, user = quickstart.all("Cluster")[0], quickstart.all("User")[0]
-    status = json.loads(cluster.kubectl("get", resource_of(cluster_document), "-n", namespace_of(cluster_document),
-                                        "-o", "json"))["status"]
-    names = {li["name"] for li in cluster_document["spec"].get("listeners", []) if li.get("expose", {}).get("type") == "NodePort"}
-    listeners = [li for li in status["listeners"] if li["name"] in names] or status["listeners"]
+    listeners = cluster_document["spec"].get("listeners", [])
+    outside = [li["name"] for li in listeners if li.get("expose", {}).get("type", "ClusterIP") != "ClusterIP"]
     secret_name = user["spec"].get("secret", {}).get("name", user["metadata"]["name"])
     secret = json.loads(cluster.kubectl("get", "secret", secret_name, "-n", namespace_of(user), "-o", "json"))["data"]
-    value = {key: base64.b64decode(text).decode() for key, text in secret.items() if not key.endswith((".p12", ".jks"))}
-    return {"bootstrap": listeners[0]["bootstrap"], "username": value["username"], "password": value["password"],
-            "ca": value["ca.crt"], "secret": secret_name}
+
+    def value(key):
+        if key not in secret:
+            raise ui.Failure(f"Secret {secret_name} has no {key}", tail=[f"it has {', '.join(sorted(secret))}"])
+        return base64.b64decode(secret[key]).decode()
+
+    return {"bootstrap": value(f"bootstrap.{outside[0]}" if outside else "bootstrap.servers"), "username": value("username"),
+            "mechanism": "SCRAM-SHA-256" if user["spec"]["authentication"]["type"] == "ScramSha256" else "SCRAM-SHA-512",
+            "password": value("password"), "ca": value("ca.crt")}
 
 
 def write_client_file(access):
@@ -149,26 +153,27 @@ def write_client_file(access):
     (folder / "ca.crt").write_text(access["ca"])
     file = folder / "kcat.conf"
     file.touch(mode=0o600)
-    file.write_text(f"bootstrap.servers={access['bootstrap']}\nsecurity.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\n"
-                    f"sasl.username={access['username']}\nsasl.password={access['password']}\n"
-                    f"ssl.ca.location={folder / 'ca.crt'}\n")
+    file.write_text(f"bootstrap.servers={access['bootstrap']}\nsecurity.protocol=SASL_SSL\n"
+                    f"sasl.mechanism={access['mechanism']}\nsasl.username={access['username']}\n"
+                    f"sasl.password={access['password']}\nssl.ca.location={folder / 'ca.crt'}\n")
     return file
 
 
-def round_trip(quickstart, steps=ui):
+def round_trip(quickstart, access, steps=ui):
     """Produces and consumes a few records from outside, with TLS and the User's password; returns the client's file."""
     topic = quickstart.all("Topic")[0]
     name = topic["spec"].get("name", topic["metadata"]["name"])
     with steps.step("Records") as step:
-        file = write_client_file(credentials(quickstart))
-        sent = [f"hello {n} from ./dev up at {time.strftime('%H:%M:%S')}.{time.time_ns() % 10**9}" for n in range(1, RECORDS + 1)]
+        file = write_client_file(access)
+        now = f"{time.strftime('%H:%M:%S')}.{time.time_ns() // 1000000 % 1000:03}"
+        sent = [f"hello {n} from ./dev up at {now}" for n in range(1, RECORDS + 1)]
         start = time.monotonic()
         _kcat("-F", file, "-P", "-t", name, "-X", "acks=all", stdin="\n".join(sent) + "\n")
         got = _kcat("-F", file, "-C", "-t", name, "-o", f"-{RECORDS}", "-e", "-q").splitlines()
         if lost := [s for s in sent if s not in got]:
             raise ui.Failure(f"{len(lost)} of {RECORDS} records did not come back from topic {name}", tail=got[-5:],
                              todo="./dev logs broker")
-        step.note = f"{RECORDS} records through topic {name} and back in {ui.duration(time.monotonic() - start)}"
+        step.note = f"{RECORDS} through topic {name} and back in {ui.duration(time.monotonic() - start)}"
     return file
 
 

@@ -8,7 +8,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
-from e2e.localkube import gobuild, host
+from e2e.localkube import cluster, gobuild, host
 from tools.lib import build, lint, paths, ui
 
 RESULTS = paths.BUILD / "test-results"
@@ -124,7 +124,12 @@ def test_files(folders):
 def run_kubernetes(selection, budget):
     if obstacles := host.obstacles():
         return Result(note="not run: " + "; ".join(obstacles))
-    return run_pytest(*KUBERNETES_FOLDERS)(selection, budget)
+    was_up = cluster.is_running()
+    try:
+        return run_pytest(*KUBERNETES_FOLDERS)(selection, budget)
+    finally:
+        if not was_up and cluster.is_running():  # the run was cut off before its own end
+            cluster.down(ui.Silent)
 
 
 def run_go(_, budget):

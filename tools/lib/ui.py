@@ -122,6 +122,18 @@ def step(label):
     current.finish(green(OK), current.note)
 
 
+class Silent:
+    """Takes the place of this module where the steps of a function are not to be shown."""
+
+    class _Step:
+        note = ""
+
+    @classmethod
+    @contextlib.contextmanager
+    def step(cls, _):
+        yield cls._Step()
+
+
 def show_failure(failure):
     say()
     say(f"  {red(bold(failure.what))}")
