@@ -1,7 +1,5 @@
 """python3 -m e2e.localkube up [NODES] | down | status | load FILE..."""
 
-import sys
-
 from e2e.localkube import cluster, layout
 from tools.lib import ui
 

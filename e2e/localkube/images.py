@@ -1,6 +1,5 @@
 """The two images that the cluster itself needs, written directly as docker archives: no registry can be reached here."""
 
-import subprocess
 from pathlib import Path
 
 from e2e.localkube import layout

@@ -1,5 +1,6 @@
 """The checks of ./dev lint: what a formatter or a compiler cannot see."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -79,6 +80,26 @@ def whitespace():
     return problems
 
 
+def python():
+    """Python parses and imports only what it uses."""
+    problems = []
+    for path in tracked():
+        if path.suffix != ".py" and not (path.parent.name == "tools" and path.read_bytes().startswith(b"#!/usr/bin/python3")):
+            continue
+        name = path.relative_to(paths.ROOT)
+        try:
+            tree = ast.parse(path.read_text())
+        except SyntaxError as error:
+            problems.append(f"{name}:{error.lineno}: {error.msg}")
+            continue
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                names = [(alias.asname or alias.name).split(".")[0] for alias in node.names]
+                problems += [f"{name}:{node.lineno}: {n} is imported but not used" for n in names if n not in used]
+    return problems
+
+
 def length():
     """No source file over MAX_LINES, but for those in the ratchet list, and those never longer than listed."""
     allowed = {}
@@ -112,6 +133,7 @@ def presets():
 CHECKS = {
     "includes against layers": includes,
     "C++ formatting": formatting,
+    "Python": python,
     "unfinished notes": undone,
     "white space": whitespace,
     "length of files": length,
