@@ -27,6 +27,8 @@ class BrokerHeartbeats {
   void set_shutdown_offset(BrokerId id, Offset offset);
   std::optional<Offset> shutdown_offset(BrokerId id) const;
 
+  /// Whether the broker itself was heard from within the session timeout. The grace that a new
+  /// leader gives does not count: a node that restarts with its controller registers at once.
   bool has_valid_session(BrokerId id, BrokerEpoch epoch, Instant now) const;
   /// The unfenced broker whose session expired first.
   std::optional<BrokerId> next_expired(const metadata::ClusterImage& cluster, Instant now) const;
@@ -38,6 +40,7 @@ class BrokerHeartbeats {
  private:
   struct Session {
     BrokerEpoch epoch;
+    bool heard = false;
     Instant last_contact{};
     Offset metadata_offset{-1};
     std::optional<Offset> shutdown_offset;
@@ -46,19 +49,21 @@ class BrokerHeartbeats {
   std::map<BrokerId, Session> sessions_;
 };
 
-/// Errors: kInconsistentClusterId, kDuplicateBrokerRegistration, kUnsupportedVersion,
-/// kInvalidRegistration (KIP-500, KIP-631, KIP-858, KIP-966).
-Result<ControllerResult<protocol::BrokerRegistrationResponse>> register_broker(
+/// Errors in the response: kInconsistentClusterId, kDuplicateBrokerRegistration,
+/// kUnsupportedVersion, kInvalidRegistration (KIP-631, KIP-858). A restarted broker (new
+/// incarnation) comes back fenced, and out of every ISR that has another member.
+ControllerResult<protocol::BrokerRegistrationResponse> decide(
     const DecideContext& context, const BrokerHeartbeats& heartbeats,
     const protocol::BrokerRegistrationRequest& request);
 
-/// Also notes the contact in `heartbeats`. Errors: kBrokerIdNotRegistered, kStaleBrokerEpoch.
-Result<ControllerResult<protocol::BrokerHeartbeatResponse>> heartbeat(
+/// Moves the broker between fenced, unfenced, controlled shutdown and "stop now"; notes the contact
+/// in `heartbeats`. Errors in the response: kBrokerIdNotRegistered, kStaleBrokerEpoch.
+ControllerResult<protocol::BrokerHeartbeatResponse> decide(
     const DecideContext& context, BrokerHeartbeats& heartbeats,
     const protocol::BrokerHeartbeatRequest& request);
 
-/// Errors: kBrokerIdNotRegistered.
-Result<ControllerResult<protocol::UnregisterBrokerResponse>> unregister_broker(
+/// Errors in the response: kBrokerIdNotRegistered.
+ControllerResult<protocol::UnregisterBrokerResponse> decide(
     const DecideContext& context, const protocol::UnregisterBrokerRequest& request);
 
 /// Fences a broker whose session expired: out of all ISRs, leaders elsewhere.

@@ -38,10 +38,11 @@ class Controller final : public quorum::QuorumListener {
   /// Before start(). The listener gets the current image at once if there is one.
   void add_listener(ImageListener& listener);
   /// Starts the log; returns when everything in it was loaded and published. Errors: as
-  /// MetadataLog::start.
+  /// MetadataLog::start. A log whose records contradict each other comes as on_controller_fatal.
   Result<void> start();
-  /// Answers everything waiting with kBrokerNotAvailable; then closes the log.
-  Result<void> shutdown();
+  /// Stops the log and answers everything that waits with kNotController: it may have been
+  /// committed or not.
+  void stop();
 
   /// Decides one request. `done` runs on this strand, at once or when the records are committed.
   /// Error kNotController: this node does not lead.
@@ -49,6 +50,7 @@ class Controller final : public quorum::QuorumListener {
 
   io::Strand& strand() { return strand_; }
   bool is_active() const { return active_; }
+  bool failed() const { return failed_; }
   metadata::ImagePtr committed_image() const override { return committed_; }
 
   // quorum::QuorumListener
@@ -71,10 +73,13 @@ class Controller final : public quorum::QuorumListener {
   template <class Request>
   void handle_request(const Request& request, ControllerChannel::Done done);
   DecideContext context();
-  /// Appends, replays and queues; false when the append failed (leadership is gone then).
-  bool append(const metadata::MetadataRecords& records, Task answer, Task abandon);
+  /// Appends, replays and queues; runs one of the tasks (either may be null), `abandon` when
+  /// leadership is lost first.
+  void append(metadata::MetadataRecords records, Task answer, Task abandon);
+  void replay_committed(const metadata::MetadataRecords& records);
+  void publish_loaded();
   void publish(const metadata::MetadataUpdate& update);
-  void drop_uncommitted(ErrorCode why);
+  void drop_uncommitted();
   void bootstrap();
   void schedule_tick();
   void tick();
@@ -90,7 +95,10 @@ class Controller final : public quorum::QuorumListener {
   BrokerHeartbeats heartbeats_;
   Rng rng_;
   bool active_ = false;
-  LeaderEpoch epoch_;
+  bool failed_ = false;
+  bool loading_ = false;
+  bool replaced_ = false;  // a snapshot came since the last publication
+  std::optional<metadata::MetadataProvenance> loaded_;  // replayed, not yet published
   io::TimerId timer_ = io::kNoTimer;
 };
 

@@ -41,6 +41,8 @@ template <class Response>
 struct ControllerResult {
   metadata::MetadataRecords records;
   Response response;
+  std::string
+      note;  // a line for the log: why a request was refused, what was decided; may be empty
 };
 
 }  // namespace broker::controller

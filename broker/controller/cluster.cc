@@ -1,0 +1,120 @@
+#include "broker/controller/cluster.h"
+
+#include <limits>
+
+#include "broker/metadata/features.h"
+
+namespace broker::controller {
+namespace {
+
+using protocol::UpdateFeaturesRequest;
+
+/// Whether everyone registered can run `level`.
+Result<void> check_nodes(const metadata::ClusterImage& cluster, const std::string& name,
+                         std::int16_t level) {
+  const auto check = [&](const char* kind, BrokerId id,
+                         const std::vector<metadata::RegisteredFeature>& features) -> Result<void> {
+    for (const auto& feature : features)
+      if (feature.name == name && feature.min <= level && level <= feature.max) return {};
+    return Error{
+        ErrorCode::kInvalidUpdateVersion,
+        std::string(kind) + " " + std::to_string(id.value) + " does not support this version."};
+  };
+  for (const auto& [id, broker] : cluster.brokers)
+    RETURN_IF_ERROR(check("Broker", id, broker.features));
+  for (const auto& [id, controller] : cluster.controllers)
+    RETURN_IF_ERROR(check("Controller", id, controller.features));
+  return {};
+}
+
+Result<void> check_update(const metadata::MetadataImage& image,
+                          const UpdateFeaturesRequest::FeatureUpdateKey& update) {
+  const auto invalid = [&](const std::string& why) {
+    return Error{ErrorCode::kInvalidUpdateVersion,
+                 "Invalid update version " + std::to_string(update.max_version_level) +
+                     " for feature " + update.feature + ". " + why};
+  };
+  const metadata::SupportedFeature* supported = metadata::find_supported_feature(update.feature);
+  if (supported == nullptr) return invalid("Local controller does not support this feature.");
+  const std::int16_t now = image.features.level(update.feature);
+  if (update.feature == metadata::kKRaftVersionFeature)
+    return invalid("kraft.version is fixed when the storage is formatted.");
+  if (update.max_version_level < supported->min || update.max_version_level > supported->max)
+    return invalid("Local controller supports versions " + std::to_string(supported->min) + " to " +
+                   std::to_string(supported->max) + ".");
+  if (update.max_version_level < now)
+    return invalid("Refusing to perform a downgrade from " + std::to_string(now) + ".");
+  return check_nodes(image.cluster, update.feature, update.max_version_level);
+}
+
+}  // namespace
+
+ControllerResult<protocol::AllocateProducerIdsResponse> decide(
+    const DecideContext& context, const protocol::AllocateProducerIdsRequest& request) {
+  ControllerResult<protocol::AllocateProducerIdsResponse> out;
+  const auto fail = [&](ErrorCode code) {
+    out.response.error_code = static_cast<std::int16_t>(code);
+    return out;
+  };
+  const metadata::BrokerRegistration* broker =
+      context.image.cluster.broker(BrokerId{request.broker_id});
+  if (broker == nullptr) return fail(ErrorCode::kBrokerIdNotRegistered);
+  if (broker->epoch.value != request.broker_epoch) return fail(ErrorCode::kStaleBrokerEpoch);
+  const std::int64_t first = context.image.next_producer_id;
+  if (first > std::numeric_limits<std::int64_t>::max() - kProducerIdBlock)
+    return fail(ErrorCode::kUnknownServerError);
+  protocol::ProducerIdsRecord record;
+  record.broker_id = request.broker_id;
+  record.broker_epoch = request.broker_epoch;
+  record.next_producer_id = first + kProducerIdBlock;
+  out.records.emplace_back(record);
+  out.response.producer_id_start = first;
+  out.response.producer_id_len = kProducerIdBlock;
+  return out;
+}
+
+ControllerResult<protocol::UpdateFeaturesResponse> decide(const DecideContext& context,
+                                                          const UpdateFeaturesRequest& request) {
+  ControllerResult<protocol::UpdateFeaturesResponse> out;
+  out.response.error_message = std::nullopt;
+  for (const auto& update : request.feature_updates) {
+    protocol::UpdateFeaturesResponse::UpdatableFeatureResult result;
+    result.feature = update.feature;
+    result.error_message = std::nullopt;
+    if (const auto ok = check_update(context.image, update); !ok.ok()) {
+      out.response.error_code = static_cast<std::int16_t>(ok.code());
+      out.response.error_message =
+          "The update failed for all features since the following feature had an error: " +
+          ok.error().detail;
+      out.response.results.clear();
+      out.records.clear();
+      return out;
+    }
+    out.response.results.push_back(std::move(result));
+    if (request.validate_only ||
+        update.max_version_level == context.image.features.level(update.feature))
+      continue;
+    protocol::FeatureLevelRecord record;
+    record.name = update.feature;
+    record.feature_level = update.max_version_level;
+    out.records.emplace_back(std::move(record));
+  }
+  return out;
+}
+
+metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& from_checkpoint) {
+  std::int16_t version = metadata::kMinimumMetadataVersion;
+  for (const auto& record : from_checkpoint)
+    if (const auto* feature = std::get_if<protocol::FeatureLevelRecord>(&record))
+      if (feature->name == metadata::kMetadataVersionFeature) version = feature->feature_level;
+  if (version < metadata::kMetadataVersion3_6_IV1) return from_checkpoint;
+  metadata::MetadataRecords out;
+  protocol::BeginTransactionRecord begin;
+  begin.name = "Bootstrap records";
+  out.emplace_back(std::move(begin));
+  out.insert(out.end(), from_checkpoint.begin(), from_checkpoint.end());
+  out.emplace_back(protocol::EndTransactionRecord());
+  return out;
+}
+
+}  // namespace broker::controller

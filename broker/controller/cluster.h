@@ -1,0 +1,27 @@
+#pragma once
+
+#include "broker/controller/types.h"
+#include "broker/protocol/messages/allocate_producer_ids_request.h"
+#include "broker/protocol/messages/allocate_producer_ids_response.h"
+#include "broker/protocol/messages/update_features_request.h"
+#include "broker/protocol/messages/update_features_response.h"
+
+namespace broker::controller {
+
+inline constexpr std::int32_t kProducerIdBlock = 1000;
+
+/// The next block of producer ids. Errors in the response: kStaleBrokerEpoch,
+/// kBrokerIdNotRegistered.
+ControllerResult<protocol::AllocateProducerIdsResponse> decide(
+    const DecideContext& context, const protocol::AllocateProducerIdsRequest& request);
+
+/// Raises metadata.version, as far as all registered nodes go. Downgrades, kraft.version and
+/// features that are not implemented are refused; one refusal refuses the request.
+ControllerResult<protocol::UpdateFeaturesResponse> decide(
+    const DecideContext& context, const protocol::UpdateFeaturesRequest& request);
+
+/// What the first leader writes into an empty log: the bootstrap records, in a metadata transaction
+/// where the metadata.version among them has those (KIP-868).
+metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& from_checkpoint);
+
+}  // namespace broker::controller
