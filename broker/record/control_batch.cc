@@ -55,24 +55,24 @@ Slice make_txn_marker(const TxnMarker& marker, WallMs timestamp) {
                     marker.type, value, timestamp);
 }
 
-Result<std::optional<TxnMarker>> parse_txn_marker(const Batch& batch) {
-  const BatchHeader header = batch.header();
-  if (!header.is_control() || !header.has_producer_id()) return std::optional<TxnMarker>{};
-  ASSIGN_OR_RETURN(RecordIterator records, RecordIterator::open(batch));
-  ASSIGN_OR_RETURN(const auto record, records.next());
-  if (!record) return std::optional<TxnMarker>{};
-  ASSIGN_OR_RETURN(const auto type, parse_control_key(record->key));
+Result<std::optional<TxnMarker>> parse_txn_marker(const BatchHeader& header, Bytes records) {
+  if (!header.is_control() || !header.has_producer_id() || header.record_count() == 0) {
+    return std::optional<TxnMarker>{};
+  }
+  ASSIGN_OR_RETURN(const RecordView record,
+                   read_record(records, header.base_offset(), header.base_timestamp()));
+  ASSIGN_OR_RETURN(const auto type, parse_control_key(record.key));
   if (type != ControlType::kAbort && type != ControlType::kCommit) {
     return std::optional<TxnMarker>{};
   }
-  if (!record->value || record->value->size() < kMarkerValueBytes) {
+  if (!record.value || record.value->size() < kMarkerValueBytes) {
     return Error{ErrorCode::kInvalidRecord, "the value of a transaction marker is too short"};
   }
   return std::optional<TxnMarker>(
       TxnMarker{.type = *type,
                 .producer_id = header.producer_id(),
                 .producer_epoch = header.producer_epoch(),
-                .coordinator_epoch = load_be<std::int32_t>(record->value->data() + 2)});
+                .coordinator_epoch = load_be<std::int32_t>(record.value->data() + 2)});
 }
 
 }  // namespace broker::record

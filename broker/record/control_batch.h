@@ -39,7 +39,11 @@ struct TxnMarker {
 };
 
 Slice make_txn_marker(const TxnMarker& marker, WallMs timestamp);
-/// nullopt when `batch` is no transaction marker. Errors: kInvalidRecord.
-Result<std::optional<TxnMarker>> parse_txn_marker(const Batch& batch);
+/// nullopt when it is no transaction marker. `records` is what follows the header (control batches
+/// are never compressed). Errors: kInvalidRecord.
+Result<std::optional<TxnMarker>> parse_txn_marker(const BatchHeader& header, Bytes records);
+inline Result<std::optional<TxnMarker>> parse_txn_marker(const Batch& batch) {
+  return parse_txn_marker(batch.header(), batch.bytes.span().subspan(kBatchHeaderSize));
+}
 
 }  // namespace broker::record

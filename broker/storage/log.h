@@ -166,6 +166,9 @@ class Log {
   Result<void> set_topic_id(TopicId id);
 
   bool failed() const { return failure_.has_value(); }
+  /// The directory is about to be renamed: gives up all handles without writing anything. Whoever
+  /// still holds the log gets kKafkaStorageError from it.
+  void retire();
   /// Everything on disk: indexes complete, a producer snapshot at the log end, all synced. Only
   /// after that may the directory be marked clean. A poisoned log returns its error.
   Result<void> close(WallMs now);
@@ -173,40 +176,53 @@ class Log {
  private:
   Log(FileCache& files, std::string directory, TopicPartition partition, LogOptions options);
 
+  using Segments = std::map<Offset, std::unique_ptr<Segment>>;
+
   // opening (log_loader.cc)
   Result<void> load(const OpenContext& context);
+  Result<std::vector<std::string>> list_and_tidy();
   Result<void> load_segments(const std::vector<std::string>& names, WallMs now);
-  Result<void> recover(Offset from, WallMs now);
   Result<void> load_topic_id();
-  Result<void> load_producers(Offset upto, const std::vector<std::string>& names, WallMs now);
-  Result<void> replay_producers(Offset from, Offset to);
+  Result<void> load_epochs();
+  /// Checks everything from the segment that holds `from` on. Sets the log end.
+  Result<void> recover(Offset from, WallMs now);
+  Result<void> drop_segments_from(Segments::iterator first);
+  /// Newest usable snapshot at or below `offset`, then the batches up to it. Newer snapshots go.
+  Result<void> rebuild_producers(Offset offset, WallMs now);
+  Result<std::vector<Offset>> producer_snapshots();
+  Result<void> remove_stray_producer_snapshots();
 
   // appending (log_append.cc)
   Result<std::vector<record::ValidatedBatch>> validate(const Slice& batches, AppendOrigin origin,
                                                        WallMs now,
                                                        std::vector<record::RecordError>* errors);
-  Result<void> write(const Slices& bytes, std::span<const record::BatchHeader> headers, WallMs now);
-  Result<void> note_producer(const record::Batch& batch, Segment& segment);
+  Result<std::optional<ProducerBatch>> check_producers(
+      const std::vector<record::ValidatedBatch>& batches, AppendOrigin origin) const;
+  Result<void> write(const Slices& bytes, std::span<const BatchParts> batches, WallMs now);
+  /// Folds a batch into the producers' state; `segment` gets the entry of an aborted transaction.
+  Result<void> note_producer(const BatchParts& batch, Segment* segment);
 
   Segment& active() { return *segments_.rbegin()->second; }
   const Segment& active() const { return *segments_.rbegin()->second; }
-  using Segments = std::map<Offset, std::unique_ptr<Segment>>;
   Segments::iterator segment_for(Offset offset);
   Result<void> roll_to(Offset base_offset, WallMs now);
   Result<void> create_segment(Offset base_offset, WallMs now);
-  /// Renames the files to .deleted; they go after file_delete_delay_ms.
-  Result<void> delete_segment(Segments::iterator it, WallMs now);
-  Result<int> delete_old_segments(Offset high_watermark, WallMs now, RetentionResult& result);
-  Result<void> remove_due_files(WallMs now);
   Result<void> write_producer_snapshot(Offset offset, bool sync);
+  Result<void> finish_on_disk(WallMs now);
   Result<void> write_epochs();
 
-  /// Remembers the first failure of a write; from then on guard() returns it.
-  template <class T>
-  T poison_on_error(T result) {
-    if (!result.ok() && !failure_) failure_ = result.error();
-    return result;
-  }
+  // shortening (log_retention.cc)
+  /// Whether the oldest segment is to go, by the log start, size or time.
+  Result<bool> oldest_is_due(Offset high_watermark, WallMs now);
+  /// Renames its files to .deleted; they go after file_delete_delay_ms.
+  Result<void> delete_oldest_segment(WallMs now, RetentionResult& result);
+  Result<RetentionResult> delete_old_segments(Offset high_watermark, WallMs now);
+  Result<void> remove_due_files(WallMs now);
+  Result<void> truncate_segments_to(Offset offset, WallMs now);
+  void note_truncation(Offset offset);
+
+  /// Hands `outcome` on; a failure is remembered, and from then on guard() returns it.
+  Result<void> poison_if_failed(const Result<void>& outcome);
   Result<void> guard() const;
 
   FileCache& files_;
@@ -222,9 +238,11 @@ class Log {
   Offset log_start_offset_;
   Offset log_end_offset_;
   Offset recovery_point_;
+  bool closed_on_disk_ = false;  // nothing was written since a clean close: no need for another
   bool epochs_dirty_ = false;
   bool directory_dirty_ = false;  // names changed since the last sync of the directory
   WallMs last_flush_ = 0;
+  Offset flush_bound_{INT64_MAX};  // lowest truncation since the last prepare_flush()
   struct DoomedFile {
     std::string path;
     WallMs due = 0;

@@ -48,7 +48,7 @@ class LogDir {
   Result<void> write_log_starts(const OffsetCheckpoint& offsets);
   Result<void> write_high_watermarks(const OffsetCheckpoint& offsets);
   /// The last thing a clean stop does.
-  Result<void> write_clean_shutdown(BrokerEpoch epoch);
+  Result<void> write_clean_shutdown(std::optional<BrokerEpoch> epoch);
 
   struct Listing {
     std::vector<TopicPartition> partitions;

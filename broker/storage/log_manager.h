@@ -64,7 +64,7 @@ class LogManager {
   /// partition.metadata) are renamed to "-stray" and kept for a person to look at. To be called
   /// once metadata has caught up. Returns the partitions.
   using Belongs = std::function<bool(const TopicPartition&, TopicId)>;
-  Result<std::vector<TopicPartition>> move_strays_away(const Belongs& belongs, WallMs now);
+  Result<std::vector<TopicPartition>> move_strays_away(const Belongs& belongs);
   /// Removes doomed directories whose delay is over.
   Result<void> remove_doomed(WallMs now);
 
@@ -79,8 +79,9 @@ class LogManager {
  private:
   LogManager(io::FileSystem& fs, LogManagerOptions options);
   OpenContext open_context(const TopicPartition& partition, WallMs now) const;
-  Result<void> doom(const TopicPartition& partition, std::string_view suffix);
-  Result<void> write_checkpoints();
+  /// Takes the log out and renames its directory; returns the new path.
+  Result<std::string> rename_away(const TopicPartition& partition, std::string_view suffix);
+  void note(const LogPositions& positions);
 
   struct Doomed {
     std::string path;

@@ -10,6 +10,7 @@
 #include "broker/common/slice.h"
 #include "broker/common/time.h"
 #include "broker/record/batch.h"
+#include "broker/record/record_iterator.h"
 #include "broker/storage/aborted_txn.h"
 #include "broker/storage/log_options.h"
 #include "broker/storage/offset_index.h"
@@ -43,6 +44,12 @@ inline constexpr std::string_view kTxnIndexSuffix = ".txnindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr std::string_view kDeletedSuffix = ".deleted";
 
+/// A batch about to be written; both parts point into the bytes that go with it.
+struct BatchParts {
+  record::BatchHeader header;  // with its final offsets
+  record::Bytes records;
+};
+
 /// One stretch of a log: the batches and their two sparse indexes. Only the active segment keeps
 /// its file open; the others go through the FileCache, their indexes are looked at on first use.
 class Segment {
@@ -58,8 +65,8 @@ class Segment {
   std::uint64_t size_bytes() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  /// Batches lie behind each other in `bytes`; `headers` are theirs, with final offsets.
-  Result<void> append(const Slices& bytes, std::span<const record::BatchHeader> headers,
+  /// `bytes` are the `batches` behind each other.
+  Result<void> append(const Slices& bytes, std::span<const BatchParts> batches,
                       const LogOptions& options);
   /// Whether `incoming_bytes` with these offsets and this timestamp belong into a new segment.
   Result<bool> should_roll(std::uint64_t incoming_bytes, WallMs incoming_max_timestamp,
@@ -75,7 +82,7 @@ class Segment {
   Result<TimePosition> max_timestamp();
   /// Wall clock of the last write to the file, for segments without timestamps.
   Result<WallMs> modified();
-  Result<std::vector<AbortedTxn>> aborted_transactions() const;
+  Result<std::vector<AbortedTxn>> aborted_transactions();
   Result<void> append_aborted(const AbortedTxn& txn);
   Result<void> truncate_aborted(Offset end_offset);
 
@@ -86,20 +93,17 @@ class Segment {
   /// bytes dropped. Errors: kUnsupportedForMessageFormat for batches older than Kafka 0.11, and
   /// what `visit` returns.
   Result<std::uint64_t> recover(const LogOptions& options, const BatchVisitor& visit);
-  /// The offset behind the last batch, found from the last index entry on.
-  Result<Offset> read_next_offset();
-
-  /// Keeps only batches whose last offset is below `offset`. Returns the new end of the segment.
+  /// Keeps only batches whose last offset is below `offset`.
   Result<void> truncate_to(Offset offset);
 
-  /// Opens the file for appending.
-  Result<void> make_active(const LogOptions& options);
+  /// Opens the file for appending. Returns the offset behind the last batch.
+  Result<Offset> make_active();
   /// No more appends: completes the indexes and writes them, hands the file to the cache.
   Result<void> make_inactive();
   /// Completes and writes the indexes (clean close).
   Result<void> finish_indexes();
 
-  /// Handles of all files that exist, for syncing.
+  /// The handles to sync. Indexes of an active segment are left out: recovery rebuilds them.
   Result<void> collect_files(std::vector<std::shared_ptr<io::File>>& files, bool with_indexes);
   std::string path(std::string_view suffix) const;
   /// Paths of all files that a segment may have.
@@ -110,9 +114,15 @@ class Segment {
   Result<std::shared_ptr<io::File>> file() const;
   Result<void> ensure_indexes();
   Result<void> rebuild_indexes();
+  Result<void> clear_indexes();
+  /// Position of the first batch that ends at or behind `offset`; the size when there is none.
+  Result<std::uint64_t> position_of(Offset offset);
+  /// Takes the counters from the indexes and the batches behind the last entry.
+  Result<Offset> load_tail();
+  bool has_txn_index();
+  void count_batch(const record::BatchHeader& header);
   Result<void> index_batch(const record::BatchHeader& header, std::uint32_t position,
                            std::int64_t index_interval_bytes);
-  void reset_counters();
 
   FileCache& files_;
   const std::string directory_;
@@ -127,6 +137,7 @@ class Segment {
   TimePosition max_timestamp_;             // so far
   std::optional<WallMs> first_timestamp_;  // of the first batch: what segment.ms counts from
   WallMs created_;
+  std::optional<bool> has_txn_index_;
 };
 
 }  // namespace broker::storage

@@ -1,0 +1,191 @@
+#include "broker/storage/log_manager.h"
+
+#include <algorithm>
+
+#include "broker/common/log.h"
+
+namespace broker::storage {
+
+LogManager::LogManager(io::FileSystem& fs, LogManagerOptions options)
+    : fs_(fs),
+      options_(std::move(options)),
+      files_(std::make_unique<FileCache>(fs, options_.max_cached_files)),
+      rng_(options_.seed) {}
+
+Result<std::unique_ptr<LogManager>> LogManager::open(io::FileSystem& fs,
+                                                     LogManagerOptions options) {
+  std::unique_ptr<LogManager> manager(new LogManager(fs, std::move(options)));
+  ASSIGN_OR_RETURN(manager->dir_, LogDir::open(fs, manager->options_.directory));
+  manager->recovery_points_ = manager->dir_->recovery_points();
+  manager->log_starts_ = manager->dir_->log_starts();
+  manager->high_watermarks_ = manager->dir_->high_watermarks();
+  return manager;
+}
+
+OpenContext LogManager::open_context(const TopicPartition& partition, WallMs now) const {
+  OpenContext context{.clean_shutdown = dir_->had_clean_shutdown(), .now = now};
+  if (const auto it = recovery_points_.find(partition); it != recovery_points_.end()) {
+    context.recovery_point = it->second;
+  }
+  if (const auto it = log_starts_.find(partition); it != log_starts_.end()) {
+    context.log_start_offset = it->second;
+  }
+  return context;
+}
+
+Result<std::vector<LogManager::LoadFailure>> LogManager::load(const OptionsFor& options_for,
+                                                              WallMs now) {
+  ASSIGN_OR_RETURN(const LogDir::Listing listing, dir_->list());
+  for (const std::string& name : listing.foreign) {
+    log_warn("storage", "ignoring a directory that is no partition's", {{"directory", name}});
+  }
+  for (const std::string& name : listing.strays) {
+    log_warn("storage", "a stray partition is kept", {{"directory", name}});
+  }
+  for (const std::string& name : listing.doomed) {
+    doomed_.push_back({dir_->path() + "/" + name, now});
+  }
+  RETURN_IF_ERROR(remove_doomed(now));
+
+  std::vector<LoadFailure> failures;
+  for (const TopicPartition& partition : listing.partitions) {
+    if (partition == kMetadataPartition || logs_.contains(partition)) continue;
+    auto log = Log::open(*files_, dir_->partition_path(partition), partition,
+                         options_for(partition), open_context(partition, now));
+    if (log.ok()) {
+      logs_[partition] = std::move(*log);
+      continue;
+    }
+    a_log_failed_ = true;
+    log_error("storage", "a log cannot be opened",
+              {{"partition", to_string(partition)}, {"reason", to_string(log.error())}});
+    failures.push_back({partition, log.error()});
+  }
+  return failures;
+}
+
+Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition, TopicId topic_id,
+                                                const LogOptions& options, WallMs now) {
+  auto& log = logs_[partition];
+  if (!log) {
+    const std::string path = dir_->partition_path(partition);
+    const bool is_new = !fs_.exists(path);
+    OpenContext context = open_context(partition, now);
+    if (is_new) {  // whatever a checkpoint says is about an earlier partition of that name
+      context = {.clean_shutdown = true, .now = now};
+      recovery_points_.erase(partition);
+      log_starts_.erase(partition);
+      high_watermarks_.erase(partition);
+    }
+    auto opened = Log::open(*files_, path, partition, options, context);
+    if (!opened.ok()) {
+      logs_.erase(partition);
+      return opened.error();
+    }
+    log = std::move(*opened);
+    if (is_new) RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
+  }
+  RETURN_IF_ERROR(log->set_topic_id(topic_id));
+  return log;
+}
+
+std::shared_ptr<Log> LogManager::find(const TopicPartition& partition) const {
+  const auto it = logs_.find(partition);
+  return it == logs_.end() ? nullptr : it->second;
+}
+
+Offset LogManager::checkpointed_high_watermark(const Log& log) const {
+  const auto it = high_watermarks_.find(log.partition());
+  const Offset offset = it == high_watermarks_.end() ? Offset{0} : it->second;
+  return std::clamp(offset, log.log_start_offset(), log.log_end_offset());
+}
+
+Result<std::string> LogManager::rename_away(const TopicPartition& partition,
+                                            std::string_view suffix) {
+  const auto it = logs_.find(partition);
+  if (it == logs_.end()) {
+    return Error{ErrorCode::kUnknownTopicOrPartition, "there is no log of " + to_string(partition)};
+  }
+  it->second->retire();
+  const std::string path =
+      dir_->path() + "/" + doomed_directory_name(partition, Uuid{rng_.next(), rng_.next()}, suffix);
+  RETURN_IF_ERROR(fs_.rename(it->second->directory(), path));
+  RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
+  logs_.erase(it);
+  recovery_points_.erase(partition);
+  log_starts_.erase(partition);
+  high_watermarks_.erase(partition);
+  return path;
+}
+
+Result<void> LogManager::remove(const TopicPartition& partition, std::int64_t delay_ms,
+                                WallMs now) {
+  ASSIGN_OR_RETURN(std::string path, rename_away(partition, "-delete"));
+  doomed_.push_back({std::move(path), now + delay_ms});
+  return {};
+}
+
+Result<std::vector<TopicPartition>> LogManager::move_strays_away(const Belongs& belongs) {
+  std::vector<TopicPartition> strays;
+  for (const auto& [partition, log] : logs_) {
+    if (partition == kMetadataPartition) continue;
+    if (!log->topic_id() || !belongs(partition, *log->topic_id())) strays.push_back(partition);
+  }
+  for (const TopicPartition& partition : strays) {
+    ASSIGN_OR_RETURN(const std::string path, rename_away(partition, "-stray"));
+    log_warn("storage", "a log that belongs to no partition of this broker was set aside",
+             {{"partition", to_string(partition)}, {"directory", path}});
+  }
+  return strays;
+}
+
+Result<void> LogManager::remove_doomed(WallMs now) {
+  for (auto it = doomed_.begin(); it != doomed_.end();) {
+    if (it->due > now) {
+      ++it;
+      continue;
+    }
+    RETURN_IF_ERROR(fs_.remove_recursively(it->path));
+    it = doomed_.erase(it);
+  }
+  return {};
+}
+
+void LogManager::note(const LogPositions& positions) {
+  recovery_points_[positions.partition] = positions.recovery_point;
+  high_watermarks_[positions.partition] = positions.high_watermark;
+  if (positions.log_start_was_raised) {
+    log_starts_[positions.partition] = positions.log_start_offset;
+  } else {
+    log_starts_.erase(positions.partition);
+  }
+}
+
+Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
+  for (const LogPositions& p : positions) {
+    if (logs_.contains(p.partition)) note(p);  // else it was deleted meanwhile
+  }
+  RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
+  RETURN_IF_ERROR(dir_->write_log_starts(log_starts_));
+  return dir_->write_high_watermarks(high_watermarks_);
+}
+
+Result<void> LogManager::shut_down(std::optional<BrokerEpoch> epoch, WallMs now) {
+  std::vector<LogPositions> positions;
+  for (const auto& [partition, log] : logs_) {
+    const auto closed = log->close(now);
+    if (!closed.ok()) {
+      a_log_failed_ = true;
+      log_error("storage", "a log was not closed cleanly",
+                {{"partition", to_string(partition)}, {"reason", closed.error().detail}});
+      continue;
+    }
+    positions.push_back(log->positions(checkpointed_high_watermark(*log)));
+  }
+  RETURN_IF_ERROR(checkpoint(positions));
+  logs_.clear();
+  if (a_log_failed_) return {};
+  return dir_->write_clean_shutdown(epoch);
+}
+
+}  // namespace broker::storage
