@@ -7,6 +7,7 @@
 #include "broker/common/ids.h"
 #include "broker/config/broker_config.h"
 #include "broker/io/published.h"
+#include "broker/io/strand.h"
 #include "broker/metadata/image.h"
 #include "broker/security/authorizer.h"
 

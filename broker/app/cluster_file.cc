@@ -1,0 +1,101 @@
+#include "broker/app/cluster_file.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "broker/common/log.h"
+#include "broker/common/rng.h"
+#include "broker/quorum/format.h"
+#include "broker/storage/meta_properties.h"
+
+namespace broker::app {
+namespace {
+
+WallMs wall_now() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// The name of the listener that voters are reached on.
+std::string controller_listener(const config::BrokerConfig& config) {
+  const auto& names = config.listeners.controller_listeners;
+  return names.empty() ? "CONTROLLER" : names.front();
+}
+
+quorum::FormatOptions base_options(const config::BrokerConfig& config, std::string cluster_id) {
+  quorum::FormatOptions options;
+  options.cluster_id = std::move(cluster_id);
+  options.node_id = config.node_id;
+  options.log_dirs = config.log_dirs;
+  options.metadata_log_dir = config.metadata_log_dir;
+  return options;
+}
+
+Result<quorum::FormatOptions> parse(const config::BrokerConfig& config, const std::string& text) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    auto options = base_options(config, json.at("clusterId").get<std::string>());
+    for (const auto& c : json.at("initialControllers")) {
+      quorum::Voter voter;
+      voter.id = BrokerId{c.at("id").get<std::int32_t>()};
+      ASSIGN_OR_RETURN(voter.directory_id, Uuid::parse(c.at("directoryId").get<std::string>()));
+      voter.listener = controller_listener(config);
+      voter.endpoint = {c.at("host").get<std::string>(), c.at("port").get<std::uint16_t>()};
+      if (voter.id == config.node_id) options.metadata_directory_id = voter.directory_id;
+      options.initial_voters.push_back(std::move(voter));
+    }
+    return options;
+  } catch (const nlohmann::json::exception& e) {
+    return Error{ErrorCode::kInvalidConfig, e.what()};
+  }
+}
+
+bool says_formatted(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  return json.is_object() && json.value("formatted", false);
+}
+
+}  // namespace
+
+Result<void> format_from_cluster_file(io::FileSystem& fs, const config::BrokerConfig& config,
+                                      const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, io::read_file(fs, path));
+  auto options = parse(config, text);
+  if (!options.ok()) {
+    return Error{options.error().code, path + ": " + options.error().detail};
+  }
+  ASSIGN_OR_RETURN(const auto existing, storage::read_meta_properties(fs, config.metadata_log_dir));
+  if (!existing && says_formatted(text)) {
+    return Error{ErrorCode::kKafkaStorageError,
+                 config.metadata_log_dir + " is empty, but cluster " + options->cluster_id +
+                     " was formatted before: the volume was lost or replaced. Nothing is created "
+                     "in its place; restore the volume, or delete the Cluster to begin anew"};
+  }
+  Rng rng(Rng::os_seed());
+  if (!existing) {
+    log_info("app", "formatting empty log directories",
+             {{"clusterId", options->cluster_id}, {"directory", config.metadata_log_dir}});
+  }
+  return quorum::format_storage(fs, *options, rng, wall_now());
+}
+
+Result<void> format_standalone(io::FileSystem& fs, const config::BrokerConfig& config,
+                               const std::string& cluster_id) {
+  Rng rng(Rng::os_seed());
+  auto options = base_options(config, cluster_id);
+  quorum::Voter self;
+  self.id = config.node_id;
+  self.directory_id = Uuid::random(rng);
+  self.listener = controller_listener(config);
+  for (const auto& listener : config.listeners.listeners) {
+    if (!listener.is_controller) continue;
+    self.endpoint = {listener.advertised.host, listener.advertised.port};
+    break;
+  }
+  options.metadata_directory_id = self.directory_id;
+  options.initial_voters.push_back(std::move(self));
+  return quorum::format_storage(fs, options, rng, wall_now());
+}
+
+}  // namespace broker::app

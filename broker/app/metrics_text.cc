@@ -1,0 +1,275 @@
+#include "broker/app/metrics_text.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "broker/app/version.h"
+
+namespace broker::app {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+using replication::PartitionGauges;
+using replication::TopicCounters;
+namespace names = replication::metric_names;
+
+/// Above this many partitions the series per partition are left out: a scrape must stay small.
+constexpr std::size_t kMaxPartitionSeries = 5000;
+
+class Families {
+ public:
+  void gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = value;
+    family(name, help, MetricType::Gauge).metric.push_back(std::move(metric));
+  }
+  void counter(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = value;
+    family(name, help, MetricType::Counter).metric.push_back(std::move(metric));
+  }
+  const std::vector<MetricFamily>& all() const { return families_; }
+
+ private:
+  MetricFamily& family(const std::string& name, const std::string& help, MetricType type) {
+    if (families_.empty() || families_.back().name != name) {
+      families_.push_back({name, help, type, {}});
+    }
+    return families_.back();
+  }
+  std::vector<MetricFamily> families_;
+};
+
+struct TopicSeries {
+  const char* name;
+  const char* help;
+  std::int64_t TopicCounters::*value;
+};
+constexpr TopicSeries kTopicSeries[] = {
+    {names::kBytesIn, "Bytes received from producers", &TopicCounters::bytes_in},
+    {names::kBytesOut, "Bytes sent to consumers", &TopicCounters::bytes_out},
+    {names::kReplicationBytesOut, "Bytes sent to followers", &TopicCounters::replication_bytes_out},
+    {names::kMessagesIn, "Records appended", &TopicCounters::messages_in},
+    {names::kProduceRequests, "Produce requests", &TopicCounters::produce_requests},
+    {names::kFailedProduceRequests, "Failed produce requests",
+     &TopicCounters::failed_produce_requests},
+    {names::kFetchRequests, "Fetch requests", &TopicCounters::fetch_requests},
+    {names::kFailedFetchRequests, "Failed fetch requests", &TopicCounters::failed_fetch_requests},
+};
+
+void add_topics(Families& out, const replication::MetricsSnapshot& snapshot) {
+  TopicCounters total;
+  for (const auto& [topic, counters] : snapshot.topics) total += counters;
+  for (const auto& series : kTopicSeries) {
+    // Kafka has one series without a topic, and one per topic.
+    out.counter(series.name, series.help, static_cast<double>(total.*series.value));
+    for (const auto& [topic, counters] : snapshot.topics) {
+      out.counter(series.name, series.help, static_cast<double>(counters.*series.value),
+                  {{"topic", topic}});
+    }
+  }
+}
+
+struct PartitionSeries {
+  const char* name;
+  const char* help;
+  double (*value)(const PartitionGauges&);
+};
+constexpr PartitionSeries kPartitionSeries[] = {
+    {names::kLogSize, "Size of the log in bytes",
+     [](const PartitionGauges& p) { return static_cast<double>(p.size_bytes); }},
+    {names::kLogStartOffset, "First offset",
+     [](const PartitionGauges& p) { return static_cast<double>(p.log_start_offset.value); }},
+    {names::kLogEndOffset, "Next offset",
+     [](const PartitionGauges& p) { return static_cast<double>(p.log_end_offset.value); }},
+    {names::kLogSegments, "Segments",
+     [](const PartitionGauges& p) { return static_cast<double>(p.segments); }},
+    {names::kReplicasCount, "Replicas",
+     [](const PartitionGauges& p) { return static_cast<double>(p.replicas); }},
+    {names::kPartitionUnderMinIsr, "1 while the ISR is smaller than min.insync.replicas",
+     [](const PartitionGauges& p) { return p.under_min_isr ? 1.0 : 0.0; }},
+    {names::kPartitionAtMinIsr, "1 while the ISR is exactly min.insync.replicas",
+     [](const PartitionGauges& p) { return p.at_min_isr ? 1.0 : 0.0; }},
+};
+
+void add_partitions(Families& out, const replication::MetricsSnapshot& snapshot) {
+  if (snapshot.partitions.size() > kMaxPartitionSeries) return;
+  for (const auto& series : kPartitionSeries) {
+    for (const auto& partition : snapshot.partitions) {
+      out.gauge(series.name, series.help, series.value(partition),
+                {{"topic", partition.topic}, {"partition", std::to_string(partition.partition)}});
+    }
+  }
+}
+
+void add_replica_manager(Families& out, const replication::MetricsSnapshot& snapshot) {
+  double leaders = 0, under_replicated = 0, under_min = 0, at_min = 0, offline = 0;
+  for (const auto& p : snapshot.partitions) {
+    leaders += p.leader;
+    under_replicated += p.under_replicated;
+    under_min += p.under_min_isr;
+    at_min += p.at_min_isr;
+    offline += p.offline;
+  }
+  out.gauge(names::kPartitionCount, "Partitions on this broker",
+            static_cast<double>(snapshot.partitions.size()));
+  out.gauge(names::kLeaderCount, "Partitions led by this broker", leaders);
+  out.gauge(names::kUnderReplicatedPartitions, "Led partitions whose ISR is short",
+            under_replicated);
+  out.gauge(names::kUnderMinIsrPartitions, "Led partitions below min.insync.replicas", under_min);
+  out.gauge(names::kAtMinIsrPartitions, "Led partitions at min.insync.replicas", at_min);
+  out.gauge(names::kOfflineReplicas, "Replicas whose log cannot be used", offline);
+  out.gauge(names::kPurgatorySize, "Requests waiting",
+            static_cast<double>(snapshot.produce_waiters), {{"delayedOperation", "Produce"}});
+  out.gauge(names::kPurgatorySize, "Requests waiting", static_cast<double>(snapshot.fetch_waiters),
+            {{"delayedOperation", "Fetch"}});
+  out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed", 0);
+}
+
+void add_controller(Families& out, const node::NodeMetrics& metrics) {
+  out.gauge("kafka_controller_kafkacontroller_activecontrollercount", "1 on the active controller",
+            metrics.active_controller ? 1 : 0);
+  out.gauge("kafka_controller_kafkacontroller_offlinepartitionscount",
+            "Partitions without a leader", static_cast<double>(metrics.offline_partitions));
+  out.gauge("kafka_controller_kafkacontroller_activebrokercount", "Unfenced brokers",
+            static_cast<double>(metrics.active_brokers));
+  out.gauge("kafka_controller_kafkacontroller_fencedbrokercount", "Fenced brokers",
+            static_cast<double>(metrics.fenced_brokers));
+  out.gauge("kafka_controller_kafkacontroller_globaltopiccount", "Topics",
+            static_cast<double>(metrics.topics));
+  const double id = metrics.node_id.value;
+  out.gauge("kafka_server_raftmetrics_current_leader", "Leader of the metadata quorum", id);
+  out.gauge("kafka_server_raftmetrics_current_vote", "Voted for in the current epoch", -1);
+  out.gauge("kafka_server_raftmetrics_current_epoch", "Epoch of the metadata quorum",
+            metrics.quorum_epoch);
+  out.gauge("kafka_server_raftmetrics_high_watermark", "Committed end of the metadata log",
+            static_cast<double>(metrics.quorum_high_watermark));
+  out.gauge("kafka_server_raftmetrics_log_end_offset", "End of the metadata log",
+            static_cast<double>(metrics.quorum_log_end_offset));
+  out.gauge("kafka_server_raftmetrics_current_state", "State in the metadata quorum", 1,
+            {{"current_state", "leader"}});
+}
+
+void add_groups(Families& out, const coordinator::group::GroupMetrics& groups) {
+  out.gauge("kafka_coordinator_group_groupmetadatamanager_numgroups", "Groups coordinated here",
+            static_cast<double>(groups.groups));
+  out.gauge("kafka_coordinator_group_groupmetadatamanager_numoffsets", "Committed offsets",
+            static_cast<double>(groups.offsets));
+}
+
+void add_listeners(Families& out, const node::Node& node) {
+  struct Series {
+    const char* name;
+    const char* help;
+    bool counter;
+    server::Counter server::ListenerMetrics::*cell;
+  };
+  static constexpr Series kSeries[] = {
+      {"kafka_server_socket_server_metrics_connection_count", "Open connections", false,
+       &server::ListenerMetrics::connections_active},
+      {"kafka_server_socket_server_metrics_connection_creation_total", "Accepted connections", true,
+       &server::ListenerMetrics::connections_accepted},
+      {"kafka_server_socket_server_metrics_successful_authentication_total",
+       "Successful authentications", true, &server::ListenerMetrics::authentication_successes},
+      {"kafka_server_socket_server_metrics_failed_authentication_total", "Failed authentications",
+       true, &server::ListenerMetrics::authentication_failures},
+      {"kafka_server_socket_server_metrics_request_total", "Requests", true,
+       &server::ListenerMetrics::requests},
+      {"kafka_server_socket_server_metrics_incoming_byte_total", "Bytes received", true,
+       &server::ListenerMetrics::bytes_received},
+      {"kafka_server_socket_server_metrics_outgoing_byte_total", "Bytes sent", true,
+       &server::ListenerMetrics::bytes_sent},
+      {"millrace_server_handshake_failures_total", "Failed TLS handshakes", true,
+       &server::ListenerMetrics::handshake_failures},
+      {"millrace_server_malformed_requests_total", "Connections closed over an unreadable request",
+       true, &server::ListenerMetrics::malformed_requests},
+  };
+  for (const Series& series : kSeries) {
+    for (const auto& listener : node.config().listeners.listeners) {
+      const double value =
+          static_cast<double>((node.listener_metrics(listener.name).*series.cell).value());
+      const Labels labels{{"listener", listener.name}};
+      if (series.counter) {
+        out.counter(series.name, series.help, value, labels);
+      } else {
+        out.gauge(series.name, series.help, value, labels);
+      }
+    }
+  }
+}
+
+std::string read_proc(const char* path) {
+  std::ifstream in(path);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// The number behind "key: " in a /proc file; 0 if it is not there.
+double proc_value(const std::string& text, const std::string& key) {
+  const auto at = text.find(key);
+  return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + key.size(), nullptr);
+}
+
+void add_process(Families& out) {
+  const std::string io = read_proc("/proc/self/io");
+  out.counter("kafka_server_kafkaserver_linux_disk_read_bytes", "Bytes read from disk",
+              proc_value(io, "\nread_bytes: "));
+  out.counter("kafka_server_kafkaserver_linux_disk_write_bytes", "Bytes written to disk",
+              proc_value(io, "\nwrite_bytes: "));
+  std::error_code error;
+  double fds = 0;
+  for (auto it = std::filesystem::directory_iterator("/proc/self/fd", error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    ++fds;
+  }
+  out.gauge("process_open_fds", "Open file descriptors", fds);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+    out.gauge("process_max_fds", "Limit of open file descriptors",
+              static_cast<double>(limit.rlim_cur));
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) {
+    const auto seconds = [](const timeval& t) {
+      return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+    };
+    out.counter("process_cpu_seconds_total", "CPU time, user and system",
+                seconds(usage.ru_utime) + seconds(usage.ru_stime));
+  }
+  out.gauge("process_resident_memory_bytes", "Resident memory",
+            proc_value(read_proc("/proc/self/status"), "VmRSS:") * 1024);
+}
+
+}  // namespace
+
+std::string metrics_text(node::Node& node) {
+  Families out;
+  if (node.ready()) {
+    const auto metrics = node.collect();
+    out.gauge("kafka_broker_info", "1", 1,
+              {{"id", std::to_string(metrics.node_id.value)},
+               {"cluster_id", metrics.cluster_id},
+               {"version", kVersion}});
+    add_replica_manager(out, metrics.replication);
+    add_controller(out, metrics);
+    add_groups(out, metrics.groups);
+    add_listeners(out, node);
+    add_topics(out, metrics.replication);
+    add_partitions(out, metrics.replication);
+  }
+  add_process(out);
+  return prometheus::TextSerializer().Serialize(out.all());
+}
+
+}  // namespace broker::app

@@ -1,0 +1,140 @@
+#include "broker/node/membership.h"
+
+#include <utility>
+
+#include "broker/common/log.h"
+#include "broker/metadata/features.h"
+
+namespace broker::node {
+namespace {
+
+constexpr auto kRetry = std::chrono::milliseconds(50);
+/// While something waits for the controller's word, do not sit out a whole interval.
+constexpr auto kEager = std::chrono::milliseconds(10);
+
+bool is_final(ErrorCode code) {
+  return code == ErrorCode::kInconsistentClusterId || code == ErrorCode::kInvalidRegistration ||
+         code == ErrorCode::kUnsupportedVersion || code == ErrorCode::kClusterAuthorizationFailed;
+}
+
+}  // namespace
+
+Membership::Membership(io::Strand& strand, controller::ControllerChannel& channel,
+                       MembershipOptions options, std::function<Offset()> metadata_offset)
+    : strand_(strand),
+      channel_(channel),
+      options_(std::move(options)),
+      metadata_offset_(std::move(metadata_offset)) {}
+
+Membership::~Membership() { stop(); }
+
+void Membership::stop() {
+  *alive_ = false;
+  strand_.cancel(std::exchange(timer_, io::kNoTimer));
+  strand_.cancel(std::exchange(leave_timer_, io::kNoTimer));
+}
+
+void Membership::register_broker(UniqueFunction<void(Result<BrokerEpoch>)> done) {
+  on_registered_ = std::move(done);
+  register_until_ = strand_.now() + options_.registration_timeout;
+  try_register();
+}
+
+void Membership::try_register() {
+  protocol::BrokerRegistrationRequest request;
+  request.broker_id = options_.node_id.value;
+  request.cluster_id = options_.cluster_id;
+  request.incarnation_id = options_.incarnation;
+  request.listeners = options_.listeners;
+  for (const auto& feature : metadata::supported_features()) {
+    request.features.push_back({std::string(feature.name), feature.min, feature.max});
+  }
+  request.rack = options_.rack;
+  request.log_dirs = options_.log_dirs;
+  if (options_.previous_epoch) request.previous_broker_epoch = options_.previous_epoch->value;
+  controller::call(channel_, std::move(request),
+                   [this, alive = alive_](Result<protocol::BrokerRegistrationResponse> result) {
+                     if (!*alive) return;
+                     const ErrorCode code = result.ok() ? static_cast<ErrorCode>(result->error_code)
+                                                        : result.error().code;
+                     if (code == ErrorCode::kNone) {
+                       epoch_ = BrokerEpoch{result->broker_epoch};
+                       log_info("node", "registered",
+                                {{"node", options_.node_id.value}, {"epoch", epoch_.value}});
+                       schedule_heartbeat(Duration::zero());
+                       return std::exchange(on_registered_, nullptr)(epoch_);
+                     }
+                     last_refusal_ =
+                         result.ok() ? std::string(error_name(code)) : to_string(result.error());
+                     if (is_final(code) || strand_.now() >= register_until_) {
+                       return std::exchange(on_registered_, nullptr)(
+                           Error{is_final(code) ? code : ErrorCode::kRequestTimedOut,
+                                 "the controller does not accept this broker: " + last_refusal_});
+                     }
+                     timer_ = strand_.call_after(kRetry, [this, alive] {
+                       if (*alive) try_register();
+                     });
+                   });
+}
+
+void Membership::unfence(UniqueFunction<void()> done) {
+  want_fence_ = false;
+  on_unfenced_ = std::move(done);
+  schedule_heartbeat(Duration::zero());
+}
+
+void Membership::leave(Duration patience, UniqueFunction<void()> done) {
+  if (epoch_.value < 0) return done();
+  want_shut_down_ = true;
+  on_left_ = std::move(done);
+  leave_timer_ = strand_.call_after(patience, [this, alive = alive_] {
+    if (!*alive || !on_left_) return;
+    log_warn("node", "leaves without the controller's consent");
+    std::exchange(on_left_, nullptr)();
+  });
+  schedule_heartbeat(Duration::zero());
+}
+
+void Membership::schedule_heartbeat(Duration delay) {
+  strand_.cancel(timer_);
+  timer_ = strand_.call_after(delay, [this, alive = alive_] {
+    if (!*alive) return;
+    timer_ = io::kNoTimer;
+    heartbeat();
+  });
+}
+
+void Membership::heartbeat() {
+  if (in_flight_) return;  // its answer schedules the next
+  in_flight_ = true;
+  protocol::BrokerHeartbeatRequest request;
+  request.broker_id = options_.node_id.value;
+  request.broker_epoch = epoch_.value;
+  request.current_metadata_offset = metadata_offset_().value;
+  request.want_fence = want_fence_;
+  request.want_shut_down = want_shut_down_;
+  controller::call(channel_, std::move(request),
+                   [this, alive = alive_](Result<protocol::BrokerHeartbeatResponse> result) {
+                     if (*alive) on_heartbeat(result);
+                   });
+}
+
+void Membership::on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& result) {
+  in_flight_ = false;
+  const bool ok = result.ok() && result->error_code == 0;
+  if (!ok) {
+    log_warn(
+        "node", "heartbeat refused",
+        {{"error", result.ok() ? std::string(error_name(static_cast<ErrorCode>(result->error_code)))
+                               : to_string(result.error())}});
+  }
+  if (ok && !result->is_fenced && on_unfenced_) std::exchange(on_unfenced_, nullptr)();
+  if (ok && result->should_shut_down && on_left_) {
+    strand_.cancel(std::exchange(leave_timer_, io::kNoTimer));
+    return std::exchange(on_left_, nullptr)();
+  }
+  const bool eager = on_unfenced_ || on_left_;
+  schedule_heartbeat(eager ? Duration(kEager) : Duration(options_.heartbeat_interval));
+}
+
+}  // namespace broker::node

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "broker/common/function.h"
+#include "broker/common/ids.h"
+#include "broker/controller/channel.h"
+#include "broker/io/strand.h"
+
+namespace broker::node {
+
+struct MembershipOptions {
+  std::string cluster_id;
+  BrokerId node_id;
+  Uuid incarnation;
+  std::optional<std::string> rack;
+  std::vector<DirectoryId> log_dirs;
+  std::vector<protocol::BrokerRegistrationRequest::Listener> listeners;  // as clients reach them
+  std::optional<BrokerEpoch> previous_epoch;                             // of the last clean stop
+  std::chrono::milliseconds heartbeat_interval{2000};
+  std::chrono::milliseconds registration_timeout{60'000};
+};
+
+/// This broker's place in the cluster: registers, heartbeats, asks to be unfenced, and to be let go
+/// (KIP-631). Speaks to the controller through the channel even when both live in one process. On
+/// one strand.
+class Membership {
+ public:
+  /// `metadata_offset`: how far this broker has read the metadata.
+  Membership(io::Strand& strand, controller::ControllerChannel& channel, MembershipOptions options,
+             std::function<Offset()> metadata_offset);
+  ~Membership();
+
+  /// Registers, again and again until the controller accepts; then heartbeats as a fenced broker.
+  /// Errors: kRequestTimedOut with the controller's last word, and what no retry mends
+  /// (kInconsistentClusterId, kInvalidRegistration, kUnsupportedVersion).
+  void register_broker(UniqueFunction<void(Result<BrokerEpoch>)> done);
+  /// Asks to be unfenced; `done` once the controller has.
+  void unfence(UniqueFunction<void()> done);
+  /// Controlled shutdown: `done` when the controller has moved all leaders away, or after
+  /// `patience`.
+  void leave(Duration patience, UniqueFunction<void()> done);
+  void stop();
+
+  BrokerEpoch epoch() const { return epoch_; }
+
+ private:
+  void try_register();
+  void heartbeat();
+  void schedule_heartbeat(Duration delay);
+  void on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& result);
+
+  io::Strand& strand_;
+  controller::ControllerChannel& channel_;
+  const MembershipOptions options_;
+  const std::function<Offset()> metadata_offset_;
+  BrokerEpoch epoch_{-1};
+  Instant register_until_{};
+  std::string last_refusal_;
+  bool want_fence_ = true;
+  bool want_shut_down_ = false;
+  bool in_flight_ = false;
+  io::TimerId timer_ = io::kNoTimer;
+  io::TimerId leave_timer_ = io::kNoTimer;
+  UniqueFunction<void(Result<BrokerEpoch>)> on_registered_;
+  UniqueFunction<void()> on_unfenced_;
+  UniqueFunction<void()> on_left_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace broker::node

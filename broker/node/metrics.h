@@ -1,0 +1,29 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "broker/coordinator/group/group_coordinator.h"
+#include "broker/replication/metrics.h"
+#include "broker/server/metrics.h"
+
+namespace broker::node {
+
+/// What the endpoint shows of one broker, gathered at one moment.
+struct NodeMetrics {
+  BrokerId node_id;
+  std::string cluster_id;
+  replication::MetricsSnapshot replication;
+  coordinator::group::GroupMetrics groups;
+  bool active_controller = false;
+  std::int64_t offline_partitions = 0;
+  std::int64_t active_brokers = 0;
+  std::int64_t fenced_brokers = 0;
+  std::int64_t topics = 0;
+  std::int32_t quorum_epoch = 0;
+  std::int64_t quorum_high_watermark = 0;
+  std::int64_t quorum_log_end_offset = 0;
+  std::int64_t metadata_offset = 0;
+};
+
+}  // namespace broker::node

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+#include "broker/config/broker_config.h"
+#include "broker/controller/types.h"
+#include "broker/coordinator/group/options.h"
+#include "broker/quorum/metadata_log.h"
+#include "broker/replication/replica_manager.h"
+#include "broker/server/server.h"
+
+namespace broker::node {
+
+/// What of server.properties each module needs, in the module's own terms: nobody below node/ reads
+/// configuration.
+
+/// `request_memory`: bytes of request bodies in memory at once, all connections together.
+server::ServerOptions server_options(const config::BrokerConfig& config,
+                                     std::size_t request_memory);
+controller::ControllerOptions controller_options(const config::BrokerConfig& config,
+                                                 const std::string& cluster_id,
+                                                 metadata::MetadataRecords bootstrap,
+                                                 std::uint64_t seed);
+quorum::MetadataLogOptions metadata_log_options(const config::BrokerConfig& config,
+                                                const std::string& cluster_id,
+                                                const DirectoryId& directory_id);
+storage::LogOptions metadata_storage_options(const config::BrokerConfig& config);
+replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config);
+coordinator::group::GroupOptions group_options(const config::BrokerConfig& config);
+
+}  // namespace broker::node
