@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import subprocess
+import urllib.request
 from pathlib import Path
 
 from e2e.lib.kafka import properties_text
-from e2e.lib.process import Process
+from e2e.lib.process import Process, free_ports
 from tools.lib import paths
 
 PROGRAM = Path(os.environ.get("MILLRACE_BROKER", paths.BUILD / "bin" / "millrace-broker"))
@@ -20,22 +22,28 @@ class DevBroker:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
         self.arguments = list(arguments)
-        self.port = 0
+        self.port = self.http_port = 0  # the first start takes free ones
         self.process = None
         self.ready = {}
 
     def start(self, seconds=10.0):
-        """Returns when it is ready: it then prints one line of JSON with at least `bootstrap`."""
-        argv = [PROGRAM, "dev", "--listen", f"127.0.0.1:{self.port}", "--data", self.data, "--output", "json", *self.arguments]
+        """Returns when it is ready: it then prints one line of JSON with `bootstrapServers`, `clusterId`, `nodeId`, `http`."""
+        argv = [PROGRAM, "dev", "--listen", f"127.0.0.1:{self.port}", "--http", f"127.0.0.1:{self.http_port}",
+                "--data", self.data, "--json", *self.arguments]
         self.process = Process(argv, log=self.folder / "broker.log")
-        line = self.process.wait_line(r'^\{.*"bootstrap".*\}$', seconds)[0]
+        line = self.process.wait_line(r'^\{"bootstrapServers".*\}$', seconds)[0]
         self.ready = json.loads(line)
         self.port = int(self.bootstrap.rsplit(":", 1)[1])
+        self.http_port = int(self.ready["http"].rsplit(":", 1)[1])
         return self
 
     @property
     def bootstrap(self):
-        return self.ready["bootstrap"]
+        return self.ready["bootstrapServers"]
+
+    def metrics(self):
+        """The Prometheus page as text."""
+        return _get(f"http://127.0.0.1:{self.http_port}/metrics")
 
     def kill(self):
         self.process.kill()
@@ -58,23 +66,27 @@ class DevBroker:
 
 
 class Broker:
-    """`millrace-broker run` with `properties` as its server.properties; the storage is formatted on first start.
+    """`millrace-broker run` with `properties` as its server.properties; empty storage is formatted before the first start."""
 
-    `ready` is the pattern of the log line that says so."""
-
-    def __init__(self, folder, properties, ready=r"started", format_arguments=()):
+    def __init__(self, folder, properties, arguments=()):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config = self.folder / "server.properties"
         self.config.write_text(properties_text(properties))
-        self._ready = ready
+        self.arguments = list(arguments)
+        self.http_port = free_ports(1)[0]
         self.process = None
-        self._format_arguments = list(format_arguments)
 
     def start(self, seconds=10.0):
-        self.process = Process([PROGRAM, "run", self.config], log=self.folder / "broker.log")
-        self.process.wait_line(self._ready, seconds)
+        subprocess.run([PROGRAM, "format", self.config, "--ignore-formatted"], check=True, capture_output=True)
+        argv = [PROGRAM, "run", self.config, "--http", f"127.0.0.1:{self.http_port}", *self.arguments]
+        self.process = Process(argv, log=self.folder / "broker.log")
+        self.process.wait_line("serving clients", seconds)
         return self
+
+    def metrics(self):
+        """The Prometheus page as text."""
+        return _get(f"http://127.0.0.1:{self.http_port}/metrics")
 
     def kill(self):
         self.process.kill()
@@ -88,3 +100,8 @@ class Broker:
     def __exit__(self, *_):
         if self.process:
             self.process.kill()
+
+
+def _get(url):
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read().decode()
