@@ -136,7 +136,11 @@ void ReplicaManager::assign(const TopicIdPartition& at,
   assignment.options = to_log_options(config, options_.producer_id_expiration_ms);
   const auto listener = listeners_.find(at.topic);
   if (listener != listeners_.end()) assignment.listener = listener->second;
-  auto log = logs_.create(name_of(at), at.topic_id, assignment.options, strands_.main().wall_now());
+  const WallMs now = strands_.main().wall_now();
+  auto log = logs_.create(name_of(at), at.topic_id, assignment.options, now);
+  // The directory of an earlier topic of this name, deleted while this broker was away.
+  if (log.code() == ErrorCode::kInconsistentTopicId && remove_strays().ok())
+    log = logs_.create(name_of(at), at.topic_id, assignment.options, now);
   if (log.ok()) {
     assignment.log = *log;
     assignment.high_watermark = logs_.checkpointed_high_watermark(**log);
@@ -183,7 +187,7 @@ Result<void> ReplicaManager::remove_strays() {
     const auto* registration = applied_->topics.partition(id, partition.partition);
     return registration && registration->has_replica(options_.node);
   };
-  auto moved = logs_.move_strays_away(belongs, strands_.main().wall_now());
+  auto moved = logs_.move_strays_away(belongs);
   if (!moved.ok()) return moved.error();
   for (const TopicPartition& partition : *moved)
     log_warn("replication", "moved away the log of a partition that is not ours",
