@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/common/endian.h"
@@ -21,6 +21,7 @@ namespace broker::client {
 namespace {
 
 constexpr std::size_t kReadChunk = 64 << 10;
+constexpr std::size_t kKeptBuffer = 256 << 10;  // a larger one is given back after its answer
 constexpr std::size_t kFramePrefix = 4;
 
 }  // namespace
@@ -47,8 +48,10 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   void stop() {
     stopped_ = true;
     on_closed_callback_ = nullptr;
+    on_ready_callback_ = nullptr;
     for (auto& [id, call] : in_flight_) strand_.cancel(call.timer);
     in_flight_.clear();
+    for (auto& [id, call] : waiting_) strand_.cancel(call.timer);
     waiting_.clear();
     strand_.cancel(connect_timer_);
     stream_.reset();
@@ -57,16 +60,19 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   void call(protocol::ApiKey key, protocol::VersionRange ours, Encode encode, Decode decode,
             Duration timeout) {
     strand_.check_current();
-    if (state_ == State::kClosed) {
-      return later(std::move(decode), closed_error());
-    }
+    if (state_ == State::kClosed) return later(std::move(decode), closed_error());
     if (in_flight_.size() + waiting_.size() >= options_.max_in_flight) {
       return later(std::move(decode), {ErrorCode::kThrottlingQuotaExceeded,
                                        "too many requests in flight to " + peer()});
     }
-    Call call{key, ours, std::move(encode), std::move(decode), strand_.now() + timeout};
+    Call call{key,         ours, std::move(encode), std::move(decode), strand_.now() + timeout,
+              io::kNoTimer};
     if (state_ == State::kReady) return send(std::move(call));
-    waiting_.push_back(std::move(call));
+    const std::int32_t id = next_correlation_id_++;
+    call.timer = strand_.call_after(timeout, [self = weak_from_this(), id] {
+      if (auto impl = self.lock()) impl->on_wait_over(id);
+    });
+    waiting_.emplace(id, std::move(call));
   }
 
   // --- stream events ---
@@ -96,9 +102,12 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
       on_frame(Slice::copy_of(std::span(buffer_).subspan(at + kFramePrefix, frame - kFramePrefix)));
       at += frame;
     }
-    if (at > 0) {
-      std::memmove(buffer_.data(), buffer_.data() + at, filled_ - at);
-      filled_ -= at;
+    if (at == 0) return;
+    std::memmove(buffer_.data(), buffer_.data() + at, filled_ - at);
+    filled_ -= at;
+    if (buffer_.size() > kKeptBuffer && filled_ < kReadChunk) {
+      buffer_.resize(filled_);
+      buffer_.shrink_to_fit();
     }
   }
 
@@ -113,6 +122,10 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   void on_closed_callback(UniqueFunction<void(const Error&)> callback) {
     on_closed_callback_ = std::move(callback);
   }
+  void on_ready_callback(UniqueFunction<void()> callback) {
+    on_ready_callback_ = std::move(callback);
+  }
+  void close(std::string why) { fail({ErrorCode::kNetworkException, peer() + ": " + why}); }
   bool ready() const { return state_ == State::kReady; }
   bool was_ready() const { return was_ready_; }
   std::optional<protocol::VersionRange> node_versions(protocol::ApiKey key) const {
@@ -129,6 +142,7 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
     Encode encode;
     Decode decode;
     Instant deadline;
+    io::TimerId timer;  // while it waits for the connection
   };
   struct InFlight {
     protocol::ApiKey key;
@@ -138,14 +152,15 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   };
 
   Error closed_error() const {
-    return {ErrorCode::kNetworkException, "connection to " + peer() + " is closed"};
+    return {ErrorCode::kBrokerNotAvailable, "connection to " + peer() + " is closed"};
   }
   std::string peer() const { return io::to_string(options_.endpoint); }
 
   /// Answers on a later turn: a caller never sees its callback run inside call().
   void later(Decode decode, Error error) {
-    strand_.post([decode = std::move(decode), error = std::move(error)]() mutable {
-      decode(std::move(error));
+    strand_.post([self = shared_from_this(), decode = std::move(decode),
+                  error = std::move(error)]() mutable {
+      if (!self->stopped_) decode(std::move(error));
     });
   }
 
@@ -218,15 +233,19 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
     sasl_.reset();
     state_ = State::kReady;
     was_ready_ = true;
-    auto waiting = std::move(waiting_);
-    waiting_.clear();
-    for (auto& call : waiting) {
-      if (state_ == State::kReady) {
-        send(std::move(call));
-      } else {
-        later(std::move(call.decode), closed_error());
-      }
+    auto waiting = std::exchange(waiting_, {});
+    for (auto& [id, call] : waiting) {
+      strand_.cancel(call.timer);
+      send(std::move(call));
     }
+    if (on_ready_callback_) std::exchange(on_ready_callback_, nullptr)();
+  }
+
+  void on_wait_over(std::int32_t id) {
+    auto call = waiting_.extract(id);
+    if (call.empty()) return;
+    call.mapped().decode(
+        Error{ErrorCode::kBrokerNotAvailable, "not connected to " + peer() + " in time"});
   }
 
   /// One request of the opening, at a fixed version; its failure ends the connection.
@@ -265,7 +284,7 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
     const Instant now = strand_.now();
     if (call.deadline <= now) {
       return later(std::move(call.decode),
-                   {ErrorCode::kRequestTimedOut, "not connected to " + peer() + " in time"});
+                   {ErrorCode::kBrokerNotAvailable, "not connected to " + peer() + " in time"});
     }
     const auto node = node_versions(call.key);
     const std::int16_t highest = node ? std::min(call.ours.max, node->max) : std::int16_t{-1};
@@ -334,15 +353,21 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
     state_ = State::kClosed;
     strand_.cancel(connect_timer_);
     connect_timer_ = io::kNoTimer;
-    auto in_flight = std::move(in_flight_);
-    in_flight_.clear();
-    auto waiting = std::move(waiting_);
-    waiting_.clear();
+    auto in_flight = std::exchange(in_flight_, {});
+    auto waiting = std::exchange(waiting_, {});
     for (auto& [id, call] : in_flight) {
       strand_.cancel(call.timer);
       later(std::move(call.decode), error);
     }
-    for (auto& call : waiting) later(std::move(call.decode), error);
+    // What never left is known not to have been carried out.
+    Error unsent = error;
+    if (unsent.code == ErrorCode::kNetworkException || unsent.code == ErrorCode::kRequestTimedOut) {
+      unsent.code = ErrorCode::kBrokerNotAvailable;
+    }
+    for (auto& [id, call] : waiting) {
+      strand_.cancel(call.timer);
+      later(std::move(call.decode), unsent);
+    }
     if (on_closed_callback_) {
       strand_.post([self = shared_from_this(), error] {
         if (self->on_closed_callback_) std::exchange(self->on_closed_callback_, nullptr)(error);
@@ -360,11 +385,12 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   std::size_t filled_ = 0;
   std::int32_t next_correlation_id_ = 1;
   std::map<std::int32_t, InFlight> in_flight_;
-  std::deque<Call> waiting_;
+  std::map<std::int32_t, Call> waiting_;  // for the connection, in the order of the calls
   std::unordered_map<std::int16_t, protocol::VersionRange> versions_;
   std::unique_ptr<security::SaslClient> sasl_;
   io::TimerId connect_timer_ = io::kNoTimer;
   UniqueFunction<void(const Error&)> on_closed_callback_;
+  UniqueFunction<void()> on_ready_callback_;
 };
 
 Connection::Connection(io::Strand& strand, io::Transport& transport, ConnectionOptions options)
@@ -380,6 +406,12 @@ bool Connection::was_ready() const { return impl_->was_ready(); }
 void Connection::on_closed(UniqueFunction<void(const Error&)> callback) {
   impl_->on_closed_callback(std::move(callback));
 }
+
+void Connection::on_ready(UniqueFunction<void()> callback) {
+  impl_->on_ready_callback(std::move(callback));
+}
+
+void Connection::close(std::string why) { impl_->close(std::move(why)); }
 
 std::optional<protocol::VersionRange> Connection::node_versions(protocol::ApiKey key) const {
   return impl_->node_versions(key);

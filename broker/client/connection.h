@@ -38,18 +38,19 @@ struct ConnectionOptions {
 class Connection {
  public:
   Connection(io::Strand& strand, io::Transport& transport, ConnectionOptions options);
-  /// Pending calls end with kNetworkException, without further callbacks into a destroyed owner:
-  /// they are dropped.
+  /// Pending calls are dropped: no callback runs into a destroyed owner.
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
   /// Sends `request` with the highest version both sides speak and hands over the decoded
-  /// `Response`. Errors: kUnsupportedVersion (no common version), kNetworkException (connection
-  /// lost or refused; the detail says why), kRequestTimedOut, kSaslAuthenticationFailed,
-  /// kThrottlingQuotaExceeded (max_in_flight reached), kCorruptMessage (unreadable answer).
-  template <class Request, class Response = typename Request::Response>
-  void call(Request request, UniqueFunction<void(Result<Response>)> done,
+  /// `Response`. Errors that leave open whether it was carried out: kNetworkException (lost after
+  /// it was sent), kRequestTimedOut. Never sent: kBrokerNotAvailable (no connection, or not in
+  /// time; the detail says why), kUnsupportedVersion (no common version),
+  /// kSaslAuthenticationFailed, kThrottlingQuotaExceeded (max_in_flight reached). kCorruptMessage:
+  /// an unreadable answer.
+  template <class Request>
+  void call(Request request, UniqueFunction<void(Result<typename Request::Response>)> done,
             std::optional<Duration> timeout = std::nullopt) {
     call_encoded(
         Request::kApiKey, {Request::kVersions.min, Request::kVersions.max},
@@ -59,7 +60,7 @@ class Connection {
         [done = std::move(done)](Result<Answer> answer) mutable {
           if (!answer.ok()) return done(answer.error());
           protocol::Reader reader(answer->body);
-          Response response;
+          typename Request::Response response;
           if (auto read = response.read(reader, answer->version); !read.ok()) {
             return done(Error{ErrorCode::kCorruptMessage, read.error().detail});
           }
@@ -72,6 +73,10 @@ class Connection {
   bool ready() const;
   /// Whether it ever became ready: a lost connection differs from one that never came about.
   bool was_ready() const;
+  /// Called once, when the connection becomes ready. Set it before the strand's next turn.
+  void on_ready(UniqueFunction<void()> callback);
+  /// Ends the connection: pending calls and on_closed() are told, on a later turn.
+  void close(std::string why);
   /// Called once when the connection ends, whoever ended it; not called by the destructor.
   void on_closed(UniqueFunction<void(const Error&)> callback);
   /// The versions the node advertised for `key`; nullopt if it does not offer it, or before

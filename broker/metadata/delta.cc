@@ -39,6 +39,7 @@ std::vector<DirectoryId> directories_or_default(const std::vector<Uuid>& given, 
 struct MetadataDelta::Replayer {
   MetadataImage& image;
   MetadataChanges& changes;
+  ReplayAs as;
 
   Result<void> operator()(const protocol::RegisterBrokerRecord& r) {
     BrokerRegistration broker;
@@ -251,7 +252,7 @@ struct MetadataDelta::Replayer {
   }
   Result<void> operator()(const protocol::FeatureLevelRecord& r) {
     const SupportedFeature* supported = find_supported_feature(r.name);
-    if (r.feature_level != 0 && supported != nullptr &&
+    if (as == ReplayAs::kMember && r.feature_level != 0 && supported != nullptr &&
         (r.feature_level < supported->min || r.feature_level > supported->max))
       return Error{ErrorCode::kUnsupportedVersion,
                    "feature " + r.name + " is finalised at " + std::to_string(r.feature_level) +
@@ -361,7 +362,7 @@ struct MetadataDelta::Replayer {
   Result<void> operator()(const protocol::AbortTransactionRecord&) { return {}; }
 };
 
-MetadataDelta::MetadataDelta(ImagePtr image) { current_.image = *image; }
+MetadataDelta::MetadataDelta(ImagePtr image, ReplayAs as) : as_(as) { current_.image = *image; }
 
 Result<void> MetadataDelta::replay(const MetadataRecord& record) {
   const bool begins = std::holds_alternative<protocol::BeginTransactionRecord>(record);
@@ -384,7 +385,7 @@ Result<void> MetadataDelta::replay(const MetadataRecord& record) {
     before_transaction_.reset();
     return {};
   }
-  return std::visit(Replayer{current_.image, current_.changes}, record);
+  return std::visit(Replayer{current_.image, current_.changes, as_}, record);
 }
 
 MetadataUpdate MetadataDelta::apply(const MetadataProvenance& provenance) {

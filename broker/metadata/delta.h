@@ -43,11 +43,14 @@ struct MetadataUpdate {
   MetadataChanges changes;  // against the image of the update before
 };
 
+/// A member of the cluster must run with every finalised feature level; an observer only reads.
+enum class ReplayAs { kMember, kObserver };
+
 /// Replays records onto an image; the only code that gives a metadata record meaning. Long-lived:
 /// after `apply` it goes on from there. Lives on one strand.
 class MetadataDelta {
  public:
-  explicit MetadataDelta(ImagePtr image);
+  explicit MetadataDelta(ImagePtr image, ReplayAs as = ReplayAs::kMember);
 
   /// Errors: kInconsistentTopicId, kUnknownTopicId, kBrokerIdNotRegistered, kStaleBrokerEpoch and
   /// so on, naming the record: it contradicts the image, which means that the log and this software
@@ -71,6 +74,7 @@ class MetadataDelta {
   };
   struct Replayer;  // a method per record type
 
+  ReplayAs as_;
   State current_;
   std::optional<State> before_transaction_;
 };

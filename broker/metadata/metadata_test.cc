@@ -239,6 +239,12 @@ TEST(Delta, WhatContradictsTheImageIsAnErrorAndChangesNothing) {
   EXPECT_TRUE(delta.newest() == *image);
 }
 
+TEST(Delta, AnObserverReadsAClusterWithFeaturesItDoesNotRun) {
+  MetadataDelta delta(MetadataImage::empty(), ReplayAs::kObserver);
+  EXPECT_TRUE(delta.replay(feature("metadata.version", 31)).ok());
+  EXPECT_EQ(delta.newest().features.metadata_version(), 31);
+}
+
 TEST(Delta, ManyPartitionsCostLittlePerChange) {
   MetadataRecords records{feature("metadata.version", 30)};
   for (std::uint64_t t = 0; t < 100; ++t) {

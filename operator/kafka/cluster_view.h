@@ -46,7 +46,9 @@ struct Changes {
   std::vector<std::string> topics;      // created, deleted, partitions or configs changed
   std::vector<std::string> users;       // SCRAM credentials or quotas changed
   std::vector<std::string> principals;  // ACLs with this principal changed
-  bool brokers = false;                 // registrations, fencing, features
+  bool brokers = false;                 // registrations, fencing, features, broker configs
+
+  bool operator==(const Changes&) const = default;
 };
 
 /// What one cluster looks like now, kept current by the metadata watch. Thread-safe.

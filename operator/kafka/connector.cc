@@ -1,0 +1,241 @@
+#include "operator/kafka/connector.h"
+
+#include <mutex>
+
+#include "broker/common/rng.h"
+#include "operator/kafka/admin.h"
+#include "operator/kafka/changes.h"
+#include "operator/kafka/metadata_watch.h"
+#include "operator/kafka/tls_material.h"
+
+namespace op::kafka {
+namespace {
+
+namespace metadata = broker::metadata;
+using broker::Error;
+using broker::ErrorCode;
+using broker::Result;
+
+/// No callback runs after close(), and close() waits for the one that does. A callback may close it
+/// itself.
+class Gate {
+ public:
+  template <class Callback>
+  void run(Callback&& callback) {
+    const std::lock_guard lock(mutex_);
+    if (open_) callback();
+  }
+  void close() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+  }
+
+ private:
+  std::recursive_mutex mutex_;
+  bool open_ = true;
+};
+
+/// What the watch wrote last.
+class View final : public ClusterView {
+ public:
+  metadata::ImagePtr image() const override { return locked(image_); }
+  bool synced() const override { return locked(synced_); }
+  std::string cluster_id() const override { return locked(cluster_id_); }
+  std::string problem() const override { return locked(problem_); }
+
+  /// The image before; null for the first.
+  metadata::ImagePtr set_image(metadata::ImagePtr image) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(image_, std::move(image));
+  }
+  /// Whether synced() flipped.
+  bool set_state(bool synced, std::string problem) {
+    const std::lock_guard lock(mutex_);
+    problem_ = std::move(problem);
+    return std::exchange(synced_, synced) != synced;
+  }
+  void set_cluster_id(std::string cluster_id) {
+    const std::lock_guard lock(mutex_);
+    cluster_id_ = std::move(cluster_id);
+  }
+
+ private:
+  template <class T>
+  T locked(const T& value) const {
+    const std::lock_guard lock(mutex_);
+    return value;
+  }
+
+  mutable std::mutex mutex_;
+  metadata::ImagePtr image_;
+  bool synced_ = false;
+  std::string cluster_id_;
+  std::string problem_ = "not connected yet";
+};
+
+/// The part that lives on the strand.
+class Link {
+ public:
+  Link(broker::io::Strand& strand, broker::io::Transport& transport,
+       broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
+       std::shared_ptr<View> view, std::shared_ptr<Gate> gate, Connector::ChangeCallback on_change)
+      : view_(std::move(view)),
+        gate_(std::move(gate)),
+        on_change_(std::move(on_change)),
+        watch_(strand, transport, std::move(controllers), {}, events()),
+        admin_(strand, transport, std::move(brokers), {}) {}
+
+  void start() { watch_.start(); }
+  Admin& admin() { return admin_; }
+
+ private:
+  WatchEvents events() {
+    return {
+        .on_image = [this](const metadata::MetadataUpdate& update,
+                           bool resynchronised) { on_image(update, resynchronised); },
+        .on_state =
+            [this](bool synced, const std::string& problem) {
+              if (view_->set_state(synced, problem)) tell({});
+            },
+        .on_cluster_id = [this](const std::string& id) { view_->set_cluster_id(id); },
+    };
+  }
+
+  void on_image(const metadata::MetadataUpdate& update, bool resynchronised) {
+    const metadata::ImagePtr before = view_->set_image(update.image);
+    if (resynchronised || before == nullptr) return tell({.everything = true});
+    const Changes changes = name_changes(update.changes, *before, *update.image);
+    if (!empty(changes)) tell(changes);
+  }
+
+  void tell(const Changes& changes) {
+    gate_->run([&] { on_change_(changes); });
+  }
+
+  const std::shared_ptr<View> view_;
+  const std::shared_ptr<Gate> gate_;
+  const Connector::ChangeCallback on_change_;
+  MetadataWatch watch_;
+  Admin admin_;
+};
+
+class Connection final : public ClusterConnection, private AdminClient {
+ public:
+  Connection(broker::io::Strand& strand, broker::io::Transport& transport,
+             broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
+             Connector::ChangeCallback on_change)
+      : strand_(strand),
+        link_(std::make_shared<Link>(strand, transport, std::move(controllers), std::move(brokers),
+                                     view_, gate_, std::move(on_change))) {
+    strand_.post([link = link_] { link->start(); });
+  }
+
+  ~Connection() override {
+    gate_->close();
+    // The last one: the tasks before hold it only while they run.
+    strand_.post([link = std::move(link_)]() mutable { link.reset(); });
+  }
+
+  ClusterView& view() override { return *view_; }
+  AdminClient& admin() override { return *this; }
+
+ private:
+  void create_topics(std::vector<NewTopic> topics, Done done) override {
+    run<CreateTopics>(std::move(topics), std::move(done));
+  }
+  void delete_topics(std::vector<std::string> names, Done done) override {
+    run<DeleteTopics>(std::move(names), std::move(done));
+  }
+  void create_partitions(std::vector<PartitionGrowth> growths, Done done) override {
+    run<CreatePartitions>(std::move(growths), std::move(done));
+  }
+  void incremental_alter_configs(std::vector<ConfigAlteration> alterations, Done done) override {
+    run<IncrementalAlterConfigs>(std::move(alterations), std::move(done));
+  }
+  void create_acls(std::vector<broker::security::AclBinding> bindings, Done done) override {
+    run<CreateAcls>(std::move(bindings), std::move(done));
+  }
+  void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) override {
+    run<DeleteAcls>(std::move(bindings), std::move(done));
+  }
+  void alter_scram_credentials(std::vector<ScramChange> changes, Done done) override {
+    run<AlterScramCredentials>(std::move(changes), std::move(done));
+  }
+
+  template <class Operation>
+  void run(std::vector<typename Operation::Item> items, Done done) {
+    strand_.post([link = std::weak_ptr(link_), gate = gate_, items = std::move(items),
+                  done = std::move(done)]() mutable {
+      const std::shared_ptr<Link> alive = link.lock();
+      if (alive == nullptr) return;
+      Admin& admin = alive->admin();
+      admin.run<Operation>(std::move(items),
+                           [gate = std::move(gate), done = std::move(done)](ItemResults results) {
+                             gate->run([&] { done(std::move(results)); });
+                           });
+    });
+  }
+
+  broker::io::Strand& strand_;
+  const std::shared_ptr<View> view_ = std::make_shared<View>();
+  const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
+  std::shared_ptr<Link> link_;
+};
+
+class NetworkConnector final : public Connector {
+ public:
+  NetworkConnector(broker::io::Strand& strand, broker::io::Transport& transport)
+      : strand_(strand), transport_(transport) {}
+
+  Result<std::unique_ptr<ClusterConnection>> connect(const ConnectionSpec& spec,
+                                                     ChangeCallback on_change) override {
+    if (spec.mode != ConnectionSpec::Mode::kMetadataLog) {
+      return Error{ErrorCode::kUnsupportedVersion,
+                   "observing a cluster through describe requests is not supported yet; its "
+                   "metadata log must be readable"};
+    }
+    if (spec.controllers.empty() || spec.brokers.empty()) {
+      return Error{ErrorCode::kInvalidRequest,
+                   "the cluster needs the addresses of at least one "
+                   "controller and one broker"};
+    }
+    ASSIGN_OR_RETURN(const auto options, connection_options(spec));
+    return std::unique_ptr<ClusterConnection>(
+        std::make_unique<Connection>(strand_, transport_, reconnect(options, spec.controllers),
+                                     reconnect(options, spec.brokers), std::move(on_change)));
+  }
+
+ private:
+  Result<broker::client::ConnectionOptions> connection_options(const ConnectionSpec& spec) {
+    broker::client::ConnectionOptions options;
+    options.client_id = "millrace-operator";
+    options.connect_timeout = std::chrono::seconds(5);
+    options.request_timeout = std::chrono::seconds(10);
+    options.server_name = spec.tls_server_name;
+    if (spec.tls) {
+      ASSIGN_OR_RETURN(options.tls, make_tls(transport_, spec));
+    }
+    if (!spec.sasl_mechanism.empty()) {
+      options.sasl = {spec.sasl_mechanism, spec.sasl_username, spec.sasl_password};
+    }
+    return options;
+  }
+
+  static broker::client::ReconnectOptions reconnect(
+      const broker::client::ConnectionOptions& options,
+      const std::vector<broker::io::Endpoint>& bootstrap) {
+    return {.connection = options, .bootstrap = bootstrap, .seed = broker::Rng::os_seed()};
+  }
+
+  broker::io::Strand& strand_;
+  broker::io::Transport& transport_;
+};
+
+}  // namespace
+
+std::unique_ptr<Connector> make_connector(broker::io::Strand& strand,
+                                          broker::io::Transport& transport) {
+  return std::make_unique<NetworkConnector>(strand, transport);
+}
+
+}  // namespace op::kafka
