@@ -42,7 +42,7 @@ struct GroupMetrics {
 /// name and id (zero if there is none), whatever the version; responses do as well.
 class GroupCoordinator {
  public:
-  /// `seed` draws member ids. `replicas` must outlive it.
+  /// `seed` draws member ids. `replicas` must outlive it, and must have shut down before it goes.
   GroupCoordinator(const GroupOptions& options, const CoordinatorOptions& runtime_options,
                    replication::ReplicaManager& replicas, CreateOffsetsTopic create_topic,
                    std::uint64_t seed);

@@ -27,7 +27,8 @@ class CoordinatorRuntime final : public replication::LeadershipListener {
  public:
   using ShardFactory = std::function<std::unique_ptr<Shard>(std::int32_t partition)>;
 
-  /// Registers with `replicas` (listen()), which must outlive it.
+  /// Registers with `replicas` (listen()), which must outlive it, and must have shut down before it
+  /// goes.
   CoordinatorRuntime(CoordinatorOptions options, replication::ReplicaManager& replicas,
                      ShardFactory factory);
   ~CoordinatorRuntime() override;
