@@ -124,6 +124,14 @@ inline constexpr std::string_view kApplying = "Applying";
 inline constexpr std::string_view kUnreachable = "Unreachable";
 inline constexpr std::string_view kRejectedByBroker = "RejectedByBroker";
 inline constexpr std::string_view kRestartRequired = "RestartRequired";
+inline constexpr std::string_view kNoMatchingListener = "NoMatchingListener";
+// certificates
+inline constexpr std::string_view kCertificateMissing = "CertificateMissing";
+inline constexpr std::string_view kCertificateExpiring = "CertificateExpiring";
+inline constexpr std::string_view kCertificateNamesChanged = "CertificateNamesChanged";
+inline constexpr std::string_view kCaMissing = "CaMissing";
+inline constexpr std::string_view kCaChanged = "CaChanged";
+inline constexpr std::string_view kCaExpiring = "CaExpiring";
 }  // namespace reason
 
 /// Writes `wanted` into the list, keyed by type. The transition time moves to `now` only when the

@@ -1,0 +1,241 @@
+#include "operator/plan/cluster_plan.h"
+
+#include <algorithm>
+
+#include "broker/config/config_def.h"
+#include "operator/model/names.h"
+#include "operator/plan/common.h"
+
+namespace op::plan {
+
+using api::ConditionStatus;
+
+namespace {
+
+namespace reason = api::reason;
+
+const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id) {
+  for (const ObservedPod& pod : in.pods)
+    if (pod.node_id == node_id) return &pod;
+  return nullptr;
+}
+
+bool is_outdated(const ClusterInput& in, const ObservedPod& pod) {
+  const api::PoolSpec* pool = model::pool_of(in.cluster, pod.node_id);
+  if (!pool) return false;
+  const auto wanted = in.declared_digests.find(pool->name);
+  return wanted != in.declared_digests.end() && wanted->second != pod.declared_digest;
+}
+
+/// Things that only the user can change.
+std::optional<Verdict> stalled(const ClusterInput& in) {
+  if (!in.errors.empty()) return Verdict{in.errors.front().reason, api::to_string(in.errors)};
+  return detail::cluster_id_changed(
+      in.cluster.status.cluster_id,
+      in.observed_cluster_id.empty() ? in.cluster.status.cluster_id : in.observed_cluster_id, {},
+      in.cluster.metadata);
+}
+
+std::optional<Verdict> node_is_missing(const ClusterInput& in, const api::PoolSpec& pool,
+                                       std::int32_t id) {
+  const std::string name = model::pod_name(in.cluster, pool, id);
+  const ObservedPod* pod = find_pod(in, id);
+  if (!pod) return Verdict{reason::kBrokersNotReady, "pod " + name + " does not exist yet"};
+  if (pod->unschedulable)
+    return Verdict{reason::kPodUnschedulable, "pod " + name + ": " + pod->problem};
+  if (!pod->problem.empty())
+    return Verdict{reason::kPodFailing, "pod " + name + ": " + pod->problem};
+  if (pod->deleting) return Verdict{reason::kBrokersNotReady, "pod " + name + " is stopping"};
+  if (!pod->ready) return Verdict{reason::kBrokersNotReady, "pod " + name + " is not ready"};
+  return std::nullopt;
+}
+
+std::optional<Verdict> broker_is_missing(const ClusterInput& in) {
+  if (!in.image || !in.synced)
+    return Verdict{reason::kUnreachable,
+                   in.problem.empty() ? "the metadata of the cluster is not read yet" : in.problem};
+  for (const api::PoolSpec& pool : in.cluster.spec.pools) {
+    if (!pool.has_role(api::Role::kBroker)) continue;
+    for (std::int32_t id : model::node_ids(pool)) {
+      if (!in.image->cluster.is_alive(broker::BrokerId{id}))
+        return Verdict{reason::kBrokersNotReady,
+                       "broker " + std::to_string(id) + " is not registered or fenced"};
+    }
+  }
+  return std::nullopt;
+}
+
+/// Why the cluster is not yet what was declared; the first that applies.
+std::optional<Verdict> unfinished(const ClusterInput& in) {
+  if (!in.apply_problem.empty()) return Verdict{reason::kApplying, in.apply_problem};
+  for (const api::PoolSpec& pool : in.cluster.spec.pools)
+    for (std::int32_t id : model::node_ids(pool))
+      if (auto verdict = node_is_missing(in, pool, id)) return verdict;
+  for (const ObservedPod& pod : in.pods)
+    if (is_outdated(in, pod))
+      return Verdict{reason::kRestartRequired,
+                     "pod " + pod.name + " still runs what was declared before"};
+  return broker_is_missing(in);
+}
+
+void fill_pools(const ClusterInput& in, api::ClusterStatus& status) {
+  status.pools.clear();
+  status.brokers = model::broker_count(in.cluster);
+  status.ready_brokers = 0;
+  for (const api::PoolSpec& pool : in.cluster.spec.pools) {
+    api::PoolStatus out{pool.name, pool.replicas, 0, model::node_ids(pool)};
+    for (std::int32_t id : out.node_ids) {
+      const ObservedPod* pod = find_pod(in, id);
+      if (pod && pod->ready && !pod->deleting) ++out.ready;
+    }
+    if (pool.has_role(api::Role::kBroker)) status.ready_brokers += out.ready;
+    status.pools.push_back(std::move(out));
+  }
+}
+
+void fill_listeners(const ClusterInput& in, api::ClusterStatus& status) {
+  status.listeners.clear();
+  for (const api::ListenerSpec& listener : in.cluster.spec.listeners)
+    status.listeners.push_back({listener.name, model::bootstrap_servers(in.cluster, listener),
+                                std::string(api::security_protocol(listener))});
+  status.bootstrap = status.listeners.empty() ? "" : status.listeners.front().bootstrap;
+}
+
+bool applies_at_run_time(const std::string& key) {
+  const broker::config::ConfigKey* known = broker::config::ConfigDef::broker().find(key);
+  return known && known->update == broker::config::UpdateMode::kClusterWide;
+}
+
+const broker::config::ConfigMap& cluster_defaults(const broker::metadata::MetadataImage& image) {
+  using broker::metadata::ConfigResource;
+  using broker::metadata::ConfigResourceType;
+  return image.configs.of(ConfigResource{ConfigResourceType::kBroker, ""});
+}
+
+/// Keys stay owned until the brokers have forgotten them.
+void fill_owned_config(const ClusterInput& in, api::ClusterStatus& status) {
+  std::vector<std::string> owned;
+  for (const auto& [key, value] : in.cluster.spec.config)
+    if (applies_at_run_time(key)) owned.push_back(key);
+  for (const std::string& key : in.cluster.status.owned_config) {
+    const bool is_gone = in.image && in.synced && !cluster_defaults(*in.image).contains(key);
+    if (!in.cluster.spec.config.contains(key) && !is_gone) owned.push_back(key);
+  }
+  std::sort(owned.begin(), owned.end());
+  status.owned_config = std::move(owned);
+}
+
+struct Judgement {
+  std::optional<Verdict> stalled;
+  std::optional<Verdict> unfinished;
+};
+
+void fill_conditions(const ClusterInput& in, const Judgement& judgement,
+                     api::ClusterStatus& status) {
+  const std::int64_t generation = in.cluster.metadata.generation;
+  const Verdict good{reason::kReady, std::to_string(status.ready_brokers) + " of " +
+                                         detail::counted(status.brokers, "broker") + " ready"};
+  const Verdict as_expected{reason::kAsExpected, ""};
+  const auto set = [&](std::string_view type, bool value, const Verdict& verdict) {
+    api::set_condition(status.conditions,
+                       {std::string(type),
+                        value ? ConditionStatus::kTrue : ConditionStatus::kFalse,
+                        std::string(verdict.reason),
+                        verdict.message,
+                        generation,
+                        {}},
+                       in.now);
+  };
+  const auto& obstacle = judgement.stalled ? judgement.stalled : judgement.unfinished;
+  set(api::condition::kReady, !obstacle, obstacle.value_or(good));
+  const bool reconciling = !judgement.stalled && judgement.unfinished;
+  set(api::condition::kReconciling, reconciling, reconciling ? *judgement.unfinished : as_expected);
+  set(api::condition::kStalled, judgement.stalled.has_value(),
+      judgement.stalled.value_or(as_expected));
+  const bool degraded = status.formatted && status.ready_brokers < status.brokers;
+  set(api::condition::kDegraded, degraded,
+      degraded ? Verdict{reason::kBrokersNotReady, good.message} : as_expected);
+}
+
+}  // namespace
+
+std::optional<api::ClusterStatus> plan_identity(const api::Cluster& cluster, const Identity& fresh,
+                                                const std::string& image) {
+  api::ClusterStatus status = cluster.status;
+  if (status.cluster_id.empty()) status.cluster_id = fresh.cluster_id;
+  if (status.version.empty()) status.version = cluster.spec.version;
+  status.image = image;
+  std::size_t next = 0;
+  // Voters are written into the first checkpoint once; controllers that come later join instead.
+  if (status.initial_controllers.empty() && !status.formatted) {
+    for (const api::PoolSpec& pool : cluster.spec.pools) {
+      if (!pool.has_role(api::Role::kController)) continue;
+      for (std::int32_t id : model::node_ids(pool))
+        if (next < fresh.directory_ids.size())
+          status.initial_controllers.push_back({id, fresh.directory_ids[next++]});
+    }
+  }
+  if (status == cluster.status) return std::nullopt;
+  return status;
+}
+
+api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
+  api::ClusterStatus status = in.cluster.status;
+  if (in.cluster.metadata.is_paused()) return status;
+  status.observed_generation = in.cluster.metadata.generation;
+  const Judgement judgement{stalled(in), unfinished(in)};
+  // What is refused is not shown as if it were there.
+  if (in.errors.empty()) {
+    fill_pools(in, status);
+    fill_listeners(in, status);
+    fill_owned_config(in, status);
+  } else {
+    status.ready_brokers = static_cast<std::int32_t>(
+        std::count_if(in.pods.begin(), in.pods.end(),
+                      [](const ObservedPod& pod) { return pod.ready && !pod.deleting; }));
+  }
+  if (!judgement.stalled && !in.observed_cluster_id.empty())
+    status.cluster_id = in.observed_cluster_id;
+  if (in.image && in.synced) status.metadata_version = in.image->features.metadata_version();
+  if (!judgement.stalled && !judgement.unfinished) status.formatted = true;
+  fill_conditions(in, judgement, status);
+  return status;
+}
+
+RollAction next_roll_action(const ClusterInput& in) {
+  if (!in.errors.empty() || in.cluster.metadata.is_paused()) return Nothing{};
+  const auto restart = [](const ObservedPod& pod) {
+    return RestartBroker{pod.node_id,
+                         pod.name,
+                         pod.uid,
+                         {reason::kRestartRequired, "the declaration of its pod has changed"}};
+  };
+  for (const ObservedPod& pod : in.pods)
+    if (pod.deleting)
+      return WaitUntilReady{{reason::kBrokersNotReady, "pod " + pod.name + " is stopping"}};
+  for (const ObservedPod& pod : in.pods)
+    if (!pod.ready && is_outdated(in, pod)) return restart(pod);
+  for (const api::PoolSpec& pool : in.cluster.spec.pools)
+    for (std::int32_t id : model::node_ids(pool))
+      if (auto verdict = node_is_missing(in, pool, id)) return WaitUntilReady{*verdict};
+  for (const ObservedPod& pod : in.pods)
+    if (is_outdated(in, pod)) return restart(pod);
+  return Nothing{};
+}
+
+std::vector<std::pair<std::string, std::optional<std::string>>> plan_dynamic_config(
+    const api::Cluster& cluster, const broker::metadata::MetadataImage& image) {
+  const auto& actual = cluster_defaults(image);
+  std::vector<std::pair<std::string, std::optional<std::string>>> out;
+  for (const auto& [key, value] : cluster.spec.config) {
+    if (!applies_at_run_time(key)) continue;
+    const auto it = actual.find(key);
+    if (it == actual.end() || it->second != value) out.emplace_back(key, value);
+  }
+  for (const std::string& key : cluster.status.owned_config)
+    if (!cluster.spec.config.contains(key) && actual.contains(key))
+      out.emplace_back(key, std::nullopt);
+  return out;
+}
+
+}  // namespace op::plan

@@ -1,0 +1,217 @@
+#include "operator/plan/topic_plan.h"
+
+#include <algorithm>
+
+#include "operator/api/validate.h"
+#include "operator/plan/common.h"
+
+namespace op::plan {
+
+using broker::metadata::ConfigResource;
+using broker::metadata::ConfigResourceType;
+using broker::metadata::TopicImage;
+
+namespace {
+
+namespace reason = api::reason;
+
+const broker::config::ConfigMap& configs_of(const TopicInput& in, const std::string& name) {
+  return in.image.configs.of(ConfigResource{ConfigResourceType::kTopic, name});
+}
+
+void set_blocked(TopicPlan& plan, const TopicInput& in, const Verdict& verdict) {
+  if (detail::is_news(plan.status.conditions, verdict)) plan.event = verdict;
+  set_ready(plan.status.conditions, false, verdict, in.topic.metadata.generation, in.now);
+}
+
+/// Only the topic that this resource has written to or adopted is deleted, known by its id: one
+/// that somebody made later under the same name is not ours.
+TopicPlan plan_deletion(const TopicInput& in) {
+  TopicPlan plan;
+  plan.status = in.topic.status;
+  const api::TopicStatus& known = in.topic.status;
+  if (in.topic.spec.on_delete != api::DeletePolicy::kDelete ||
+      !in.topic.metadata.has_finalizer(api::kFinalizer) || in.older || known.topic_id.empty() ||
+      known.cluster_id != in.cluster_id)
+    return plan;
+  const TopicImage* topic = in.image.topics.find(known.topic_name);
+  if (!topic || topic->id.to_string() != known.topic_id) return plan;
+  plan.wants_finalizer = true;
+  plan.actions.push_back(DeleteTopic{known.topic_name});
+  set_blocked(
+      plan, in,
+      in.rejection.value_or(Verdict{reason::kDeleting, "deleting topic " + known.topic_name}));
+  return plan;
+}
+
+std::optional<Verdict> first_obstacle(const TopicInput& in) {
+  if (const auto errors = api::validate(in.topic); !errors.empty())
+    return Verdict{errors.front().reason, api::to_string(errors)};
+  if (in.not_admitted) return in.not_admitted;
+  if (in.older)
+    return Verdict{reason::kConflict,
+                   "Topic " + to_string(*in.older) + " is older and declares the same topic"};
+  return detail::cluster_id_changed(in.topic.status.cluster_id, in.cluster_id,
+                                    in.acknowledged_cluster_id, in.topic.metadata);
+}
+
+std::int32_t alive_brokers(const TopicInput& in) {
+  std::int32_t count = 0;
+  for (const auto& [id, broker] : in.image.cluster.brokers)
+    if (!broker.fenced) ++count;
+  return count;
+}
+
+void plan_creation(TopicPlan& plan, const TopicInput& in) {
+  const api::TopicSpec& spec = in.topic.spec;
+  const bool known = !plan.status.topic_id.empty();
+  if (known && spec.on_missing == api::MissingPolicy::kReport) {
+    set_blocked(
+        plan, in,
+        {reason::kDeletedOutside,
+         "topic " + spec.name +
+             " was deleted by somebody else; set onMissing: Recreate to have an empty one"});
+    return;
+  }
+  const std::int32_t brokers = alive_brokers(in);
+  if (spec.replication_factor && brokers > 0 && *spec.replication_factor > brokers) {
+    set_blocked(plan, in,
+                {reason::kInvalid,
+                 "spec.replicationFactor: " + std::to_string(*spec.replication_factor) +
+                     " is more than the brokers there are (" + std::to_string(brokers) + ")"});
+    return;
+  }
+  CreateTopic create{spec.name,
+                     spec.partitions.value_or(-1),
+                     static_cast<std::int16_t>(spec.replication_factor.value_or(-1)),
+                     {spec.config.begin(), spec.config.end()}};
+  plan.actions.push_back(std::move(create));
+  const Verdict doing{reason::kApplying,
+                      known ? "creating topic " + spec.name + " again after somebody deleted it"
+                            : "creating topic " + spec.name};
+  plan.status.owned_keys.clear();
+  for (const auto& [key, value] : spec.config) plan.status.owned_keys.push_back(key);
+  if (known) plan.event = doing;
+  set_ready(plan.status.conditions, false, in.rejection.value_or(doing),
+            in.topic.metadata.generation, in.now);
+}
+
+/// Keys that the spec names, or named before and that are still set.
+void plan_configs(TopicPlan& plan, const TopicInput& in) {
+  const api::TopicSpec& spec = in.topic.spec;
+  const auto& actual = configs_of(in, spec.name);
+  AlterTopicConfigs alter{spec.name, {}};
+  std::vector<std::string> owned;
+  for (const auto& [key, value] : spec.config) {
+    owned.push_back(key);
+    const auto it = actual.find(key);
+    if (it == actual.end() || it->second != value) alter.changes.emplace_back(key, value);
+  }
+  for (const std::string& key : in.topic.status.owned_keys) {
+    if (spec.config.contains(key) || !actual.contains(key)) continue;
+    owned.push_back(key);
+    alter.changes.emplace_back(key, std::nullopt);
+  }
+  std::sort(owned.begin(), owned.end());
+  plan.status.owned_keys = std::move(owned);
+  if (!alter.changes.empty()) plan.actions.push_back(std::move(alter));
+}
+
+std::optional<Verdict> plan_partitions(TopicPlan& plan, const TopicInput& in, std::int32_t actual) {
+  const api::TopicSpec& spec = in.topic.spec;
+  if (!spec.partitions || *spec.partitions == actual) return std::nullopt;
+  if (*spec.partitions > actual) {
+    plan.actions.push_back(CreatePartitions{spec.name, *spec.partitions});
+    return std::nullopt;
+  }
+  return Verdict{reason::kPartitionsCannotShrink,
+                 "spec.partitions: the topic has " + detail::counted(actual, "partition") +
+                     ", which cannot become " + std::to_string(*spec.partitions)};
+}
+
+std::optional<Verdict> replication_obstacle(const TopicInput& in, std::int32_t actual) {
+  const auto& wanted = in.topic.spec.replication_factor;
+  if (!wanted || *wanted == actual) return std::nullopt;
+  return Verdict{reason::kNotSupportedYet,
+                 "spec.replicationFactor: the topic has " + std::to_string(actual) +
+                     ", and changing it is a reassignment, which this version does not do"};
+}
+
+std::string describe(const std::vector<TopicAction>& actions) {
+  std::string out;
+  const auto add = [&out](const std::string& text) { out += (out.empty() ? "" : "; ") + text; };
+  for (const TopicAction& action : actions) {
+    if (const auto* grow = std::get_if<CreatePartitions>(&action))
+      add("growing to " + detail::counted(grow->total_count, "partition"));
+    if (const auto* alter = std::get_if<AlterTopicConfigs>(&action)) {
+      for (const auto& [key, value] : alter->changes)
+        add(value ? "setting " + key + "=" + *value : "resetting " + key);
+    }
+  }
+  return out;
+}
+
+void judge(TopicPlan& plan, const TopicInput& in, const std::optional<Verdict>& obstacle) {
+  const std::int64_t generation = in.topic.metadata.generation;
+  auto& conditions = plan.status.conditions;
+  if (obstacle) return set_blocked(plan, in, *obstacle);
+  if (plan.actions.empty()) {
+    set_ready(conditions, true,
+              {reason::kReady, detail::counted(plan.status.partitions, "partition") + ", " +
+                                   detail::counted(plan.status.replication_factor, "replica")},
+              generation, in.now);
+    return;
+  }
+  if (in.rejection) return set_blocked(plan, in, *in.rejection);
+  const Verdict doing{reason::kApplying, describe(plan.actions)};
+  plan.event = doing;
+  // Drift of a topic that was Ready is repaired before anybody could read a status about it.
+  const api::Condition* ready = api::find_condition(conditions, api::condition::kReady);
+  if (is_ready(conditions) && ready->observed_generation == generation) return;
+  set_ready(conditions, false, doing, generation, in.now);
+}
+
+}  // namespace
+
+TopicPlan plan_topic(const TopicInput& in) {
+  const api::Topic& topic = in.topic;
+  TopicPlan plan;
+  plan.status = topic.status;
+  plan.wants_finalizer = topic.metadata.has_finalizer(api::kFinalizer);
+  if (topic.metadata.is_paused()) return plan;
+  if (topic.metadata.is_deleting()) return plan_deletion(in);
+
+  plan.wants_finalizer = topic.spec.on_delete == api::DeletePolicy::kDelete;
+  detail::begin_status(plan.status, topic.metadata);
+  if (const auto obstacle = first_obstacle(in)) {
+    set_blocked(plan, in, *obstacle);
+    return plan;
+  }
+  if (plan.status.cluster_id != in.cluster_id) {  // first contact, or acknowledged
+    plan.status.topic_id.clear();
+    plan.status.cluster_id = in.cluster_id;
+  }
+  plan.status.topic_name = topic.spec.name;
+  const TopicImage* actual = in.image.topics.find(topic.spec.name);
+  if (!actual) {
+    plan_creation(plan, in);
+    return plan;
+  }
+  plan.status.topic_id = actual->id.to_string();
+  plan.status.partitions = static_cast<std::int32_t>(actual->partitions.size());
+  const auto* first = actual->partitions.find(0);
+  plan.status.replication_factor = first ? static_cast<std::int32_t>(first->replicas.size()) : 0;
+  auto obstacle = plan_partitions(plan, in, plan.status.partitions);
+  plan_configs(plan, in);
+  if (!obstacle) obstacle = replication_obstacle(in, plan.status.replication_factor);
+  judge(plan, in, obstacle);
+  return plan;
+}
+
+bool is_older(const api::ObjectMeta& a, const api::ObjectMeta& b) {
+  if (a.creation_timestamp != b.creation_timestamp)
+    return a.creation_timestamp < b.creation_timestamp;
+  return a.object_name() < b.object_name();
+}
+
+}  // namespace op::plan
