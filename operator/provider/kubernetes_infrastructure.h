@@ -1,0 +1,17 @@
+#pragma once
+
+#include "operator/provider/infrastructure.h"
+
+namespace op::provider {
+
+/// Pods are reached by their own names, through the headless Service.
+class KubernetesInfrastructure final : public Infrastructure {
+ public:
+  broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const override {
+    return {node.headless_dns, port};
+  }
+  void adapt(api::Cluster&) const override {}
+  bool connects_by_other_name() const override { return false; }
+};
+
+}  // namespace op::provider

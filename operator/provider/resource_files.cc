@@ -1,0 +1,161 @@
+#include "operator/provider/resource_files.h"
+
+#include <dirent.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace op::provider {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kStatusEnd = ".status.yaml";
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+bool is_resource_file(std::string_view name) {
+  return name.front() != '.' && !ends_with(name, kStatusEnd) &&
+         (ends_with(name, ".yaml") || ends_with(name, ".yml"));
+}
+
+json scalar(const YAML::Node& node) {
+  const std::string& text = node.Scalar();
+  if (node.Tag() == "!") return text;  // quoted
+  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
+    return nullptr;
+  }
+  if (text == "true" || text == "True" || text == "TRUE") return true;
+  if (text == "false" || text == "False" || text == "FALSE") return false;
+  // JSON's own grammar of numbers: "012" and "0x1f" stay text, as a version or an id should.
+  const json number = json::parse(text, nullptr, false);
+  return number.is_number() ? number : json(text);
+}
+
+json to_json(const YAML::Node& node) {
+  if (node.IsMap()) {
+    json object = json::object();
+    for (const auto& entry : node) object[entry.first.Scalar()] = to_json(entry.second);
+    return object;
+  }
+  if (node.IsSequence()) {
+    json array = json::array();
+    for (const auto& element : node) array.push_back(to_json(element));
+    return array;
+  }
+  return node.IsScalar() ? scalar(node) : json();
+}
+
+void add_document(const std::string& path, const json& document, std::vector<FileResource>& out) {
+  if (!document.is_object()) return;  // an empty document
+  if (document.value("kind", "") == "List") {
+    for (const json& item : document.value("items", json::array())) add_document(path, item, out);
+    return;
+  }
+  out.push_back({path, document.dump()});
+}
+
+void emit(YAML::Emitter& out, const json& value) {
+  if (value.is_object()) {
+    out << YAML::BeginMap;
+    for (const auto& [key, element] : value.items()) {
+      out << YAML::Key << key << YAML::Value;
+      emit(out, element);
+    }
+    out << YAML::EndMap;
+  } else if (value.is_array()) {
+    out << YAML::BeginSeq;
+    for (const json& element : value) emit(out, element);
+    out << YAML::EndSeq;
+  } else if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    // What would be read back as something else is quoted.
+    const bool ambiguous = text.empty() || json::accept(text) || text == "~";
+    if (ambiguous) out << YAML::DoubleQuoted;
+    out << text;
+  } else {
+    out << value.dump();
+  }
+}
+
+}  // namespace
+
+std::vector<FileResource> read_resource_files(const std::string& directory,
+                                              std::vector<std::string>& problems) {
+  std::vector<std::string> names;
+  if (DIR* dir = opendir(directory.c_str())) {
+    while (const dirent* entry = readdir(dir)) {
+      if (is_resource_file(entry->d_name)) names.emplace_back(entry->d_name);
+    }
+    closedir(dir);
+  } else {
+    problems.push_back(directory + ": " + std::strerror(errno));
+  }
+  std::sort(names.begin(), names.end());
+  std::vector<FileResource> out;
+  for (const std::string& name : names) {
+    const std::string path = directory + "/" + name;
+    try {
+      for (const YAML::Node& node : YAML::LoadAllFromFile(path)) {
+        add_document(path, to_json(node), out);
+      }
+    } catch (const std::exception& e) {
+      problems.push_back(path + ": " + e.what());
+    }
+  }
+  return out;
+}
+
+std::string status_path(const std::string& path) {
+  return path.substr(0, path.rfind('.')) + std::string(kStatusEnd);
+}
+
+std::string to_yaml(const std::string& text) {
+  const json document = json::parse(text, nullptr, false);
+  YAML::Emitter out;
+  emit(out, document);
+  return std::string(out.c_str()) + "\n";
+}
+
+broker::Result<DirectoryWatch> DirectoryWatch::open(const std::string& directory) {
+  const int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  const std::uint32_t events =
+      IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_ATTRIB;
+  if (fd < 0 || inotify_add_watch(fd, directory.c_str(), events) < 0) {
+    const std::string reason = std::strerror(errno);
+    if (fd >= 0) close(fd);
+    return broker::Error{broker::ErrorCode::kResourceNotFound, directory + ": " + reason};
+  }
+  return DirectoryWatch(fd);
+}
+
+DirectoryWatch::DirectoryWatch(DirectoryWatch&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
+
+DirectoryWatch::~DirectoryWatch() {
+  if (fd_ >= 0) close(fd_);
+}
+
+bool DirectoryWatch::drain() {
+  bool changed = false;
+  alignas(inotify_event) char buffer[4096];
+  for (;;) {
+    const ssize_t n = read(fd_, buffer, sizeof buffer);
+    if (n <= 0) return changed;
+    for (const char* at = buffer; at < buffer + n;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(at);
+      if (event->len == 0 || is_resource_file(event->name)) changed = true;
+      at += sizeof(inotify_event) + event->len;
+    }
+  }
+}
+
+}  // namespace op::provider

@@ -1,0 +1,193 @@
+#include "operator/provider/standalone_store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "broker/common/log.h"
+#include "operator/provider/resource_files.h"
+#include "operator/provider/small_files.h"
+
+namespace op::provider {
+namespace {
+
+using broker::Error;
+using broker::ErrorCode;
+using nlohmann::json;
+
+constexpr std::string_view kSourceKey = "source";
+
+/// Pods and what is derived anew at each start is not kept.
+bool is_kept(const Kind& kind) { return !(kind == kube::kPod); }
+
+}  // namespace
+
+StandaloneStore::StandaloneStore(std::string resources, std::string data)
+    : resources_(std::move(resources)), data_(std::move(data)) {}
+
+std::string StandaloneStore::object_path(const Kind& kind, const ObjectKey& key) const {
+  return data_ + "/objects/" + std::string(kind.kind) + "/" + key.ns + "_" + key.name + ".json";
+}
+
+broker::Result<void> StandaloneStore::start() {
+  RETURN_IF_ERROR(make_private_directory(data_));
+  RETURN_IF_ERROR(make_private_directory(data_ + "/objects"));
+  RETURN_IF_ERROR(load_objects());
+  sync_resources();
+  return {};
+}
+
+broker::Result<void> StandaloneStore::load_objects() {
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(data_ + "/objects", error)) {
+    if (!entry.is_regular_file() || entry.path().extension() != ".json") continue;
+    const auto text = read_small_file(entry.path().string());
+    if (!text.ok()) return text.error();
+    const json kept = json::parse(*text, nullptr, false);
+    const auto object = kept.is_object() ? kube::parse_object(kept.value("object", ""), nullptr)
+                                         : broker::Result<ObjectPtr>(ErrorCode::kInvalidRequest);
+    if (!object.ok()) {
+      return Error{ErrorCode::kKafkaStorageError,
+                   entry.path().string() + " is damaged: " + to_string(object.error())};
+    }
+    restore(*object, kept.value("applied", ""));
+    const std::string source = kept.value(kSourceKey, "");
+    const std::lock_guard lock(mutex_);
+    if (!source.empty()) sources_[{std::string((*object)->kind->kind), (*object)->key}] = source;
+  }
+  return {};
+}
+
+void StandaloneStore::sync_resources() {
+  std::vector<std::string> problems;
+  const auto found = read_resource_files(resources_, problems);
+  std::map<Id, std::string> present;
+  for (const FileResource& resource : found) {
+    json document = json::parse(resource.json);
+    const Kind* kind = kube::find_kind(document.value("kind", ""));
+    const std::string name = document.value("metadata", json::object()).value("name", "");
+    if (kind == nullptr || name.empty()) {
+      problems.push_back(resource.path + ": no resource of ours, or without a name");
+      continue;
+    }
+    json& meta = document["metadata"];
+    if (kind->namespaced && !meta.contains("namespace")) meta["namespace"] = "default";
+    const ObjectKey key{kind->namespaced ? meta.value("namespace", "") : "", name};
+    {
+      const std::lock_guard lock(mutex_);
+      present[{std::string(kind->kind), key}] = resource.path;
+      sources_[{std::string(kind->kind), key}] = resource.path;
+    }
+    const auto put_result = put(document.dump());
+    if (!put_result.ok()) problems.push_back(resource.path + ": " + to_string(put_result.error()));
+  }
+  std::vector<Id> gone;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, path] : sources_) {
+      // "path: what is wrong": absence from a file that could not be read proves nothing.
+      const bool unreadable =
+          std::any_of(problems.begin(), problems.end(), [&, p = path](const std::string& problem) {
+            return problem.rfind(p + ":", 0) == 0 || problem.rfind(resources_ + ":", 0) == 0;
+          });
+      if (!present.contains(id) && !unreadable) gone.push_back(id);
+    }
+    for (const Id& id : gone) sources_.erase(id);
+    std::set<std::string> now(problems.begin(), problems.end());
+    for (const std::string& problem : now) {
+      if (!reported_.contains(problem)) {
+        broker::log_error("standalone", "resource file not used", {{"problem", problem}});
+      }
+    }
+    reported_ = std::move(now);
+  }
+  for (const auto& [kind, key] : gone) {
+    const auto removed = remove_as_user(*kube::find_kind(kind), key);
+    if (!removed.ok() && removed.code() != ErrorCode::kResourceNotFound) {
+      broker::log_error("standalone", "resource not deleted",
+                        {{"error", to_string(removed.error())}});
+    }
+  }
+}
+
+void StandaloneStore::save(const Object& object) {
+  const Id id{std::string(object.kind->kind), object.key};
+  std::string source;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = sources_.find(id);
+    if (found != sources_.end()) {
+      source = found->second;
+      due_.insert(source);
+    }
+  }
+  const std::string path = object_path(*object.kind, object.key);
+  const auto made = make_private_directory(data_ + "/objects/" + id.first);
+  const json kept{{"object", object.json},
+                  {"applied", applied_fields(*object.kind, object.key)},
+                  {kSourceKey, source}};
+  const auto written = made.ok() ? replace_small_file(path, kept.dump()) : made;
+  if (!written.ok()) {
+    broker::log_error("standalone", "object not kept", {{"error", to_string(written.error())}});
+  }
+}
+
+void StandaloneStore::on_changed(const ObjectPtr& old, const ObjectPtr& now) {
+  const Object& object = now ? *now : *old;
+  if (is_kept(*object.kind)) {
+    if (now) {
+      save(*now);
+    } else {
+      unlink(object_path(*old->kind, old->key).c_str());
+    }
+  }
+  if (wake_) wake_();
+}
+
+void StandaloneStore::write_status_files() {
+  std::set<std::string> due;
+  std::map<Id, std::string> sources;
+  {
+    const std::lock_guard lock(mutex_);
+    due.swap(due_);
+    if (due.empty()) return;
+    sources = sources_;
+  }
+  for (const std::string& path : due) {
+    std::string text = "# Written by millrace-operator; changes here have no effect.\n";
+    for (const auto& [id, source] : sources) {
+      const ObjectPtr object =
+          source == path ? get(*kube::find_kind(id.first), id.second) : nullptr;
+      if (!object) continue;
+      const json document = json::parse(object->json);
+      if (!document.contains("status")) continue;
+      const json shown{{"apiVersion", document["apiVersion"]},
+                       {"kind", document["kind"]},
+                       {"metadata",
+                        {{"name", object->key.name},
+                         {"namespace", object->key.ns},
+                         {"generation", object->generation}}},
+                       {"status", document["status"]}};
+      text += "---\n" + to_yaml(shown.dump());
+    }
+    const std::string beside = status_path(path);
+    if (replace_small_file(beside, text).ok()) continue;
+    const std::string aside = data_ + "/status/" + beside.substr(beside.rfind('/') + 1);
+    const auto made = make_private_directory(data_ + "/status");
+    const auto written = made.ok() ? replace_small_file(aside, text) : made;
+    if (!written.ok()) {
+      broker::log_error("standalone", "status not written",
+                        {{"error", to_string(written.error())}});
+    }
+  }
+}
+
+}  // namespace op::provider

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "operator/provider/local_store.h"
+
+namespace op::provider {
+
+/// The local store on disk. `<data>/objects/` keeps every object, so that keys, passwords and
+/// status outlive a restart; `resources` is a directory of YAML files that users edit; status is
+/// written beside each file as `<file>.status.yaml` (under `<data>/status/` when that directory is
+/// not writable).
+class StandaloneStore final : public LocalStore {
+ public:
+  StandaloneStore(std::string resources, std::string data);
+
+  /// Loads what was kept, then the resource files.
+  broker::Result<void> start() override;
+
+  /// Makes the store agree with the files: new and changed resources are put, those that are in no
+  /// file any more are deleted. A file that does not parse keeps its resources as they were.
+  void sync_resources();
+  /// Writes the status files that are due.
+  void write_status_files();
+
+  /// Called after every change, without a lock.
+  void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+
+ protected:
+  void on_changed(const ObjectPtr& old, const ObjectPtr& now) override;
+
+ private:
+  using Id = std::pair<std::string, ObjectKey>;
+
+  broker::Result<void> load_objects();
+  std::string object_path(const Kind& kind, const ObjectKey& key) const;
+  void save(const Object& object);
+
+  const std::string resources_;
+  const std::string data_;
+  std::function<void()> wake_;
+  std::mutex mutex_;                   // of what follows
+  std::map<Id, std::string> sources_;  // resource -> its file
+  std::set<std::string> due_;          // files whose status changed
+  std::set<std::string> reported_;     // problems already logged
+};
+
+}  // namespace op::provider
