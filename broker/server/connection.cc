@@ -115,8 +115,8 @@ void Connection::on_closed(const Error& reason) {
                {"reason", reason.detail}});
   }
   metrics_.requests_in_flight.add(-static_cast<std::int64_t>(in_flight_.size()));
-  worker_.budget.release(in_flight_bytes_ + std::exchange(admitted_bytes_, 0));
   in_flight_bytes_ = 0;
+  admitted_ = {};
   in_flight_.clear();
   if (on_closed_) std::exchange(on_closed_, nullptr)();
   worker_.forget(shared_from_this());  // may be the end of this object
@@ -140,19 +140,17 @@ bool Connection::admit(std::size_t size) {
   if (std::exchange(memory_granted_, false)) return true;
   if (waits_for_memory_) return false;
   if (!in_flight_.empty() && in_flight_bytes_ + size > limits_.max_in_flight_bytes) return false;
-  if (worker_.budget.try_reserve(size)) {
-    admitted_bytes_ = size;
-    return true;
-  }
+  // Strangers have a budget of their own: they cannot hold up those who have shown who they are.
+  MemoryBudget& budget = needs_authentication() ? worker_.login_budget : worker_.budget;
+  if ((admitted_ = budget.try_reserve(size))) return true;
   waits_for_memory_ = true;
-  worker_.budget.wait(size, [weak = weak_from_this(), size] {
+  budget.wait(size, [weak = weak_from_this()](MemoryBudget::Reservation memory) {
     const auto self = weak.lock();
-    if (self == nullptr || self->closed_) return false;
+    if (self == nullptr || self->closed_) return;
     self->waits_for_memory_ = false;
     self->memory_granted_ = true;
-    self->admitted_bytes_ = size;
+    self->admitted_ = std::move(memory);
     self->continue_later();
-    return true;
   });
   return false;
 }
@@ -177,7 +175,7 @@ void Connection::process_input() {
     if (step->state != FrameReader::State::kFrame) break;
     on_frame(std::move(step->frame));
     // Not every frame becomes a request in flight: SASL tokens are done with at once.
-    worker_.budget.release(std::exchange(admitted_bytes_, 0));
+    admitted_ = {};
   }
   processing_ = false;
   flush_answers();
@@ -299,7 +297,7 @@ void Connection::remember_client_software(const RequestHeader& header, const Sli
 void Connection::malformed(const std::string& reason) {
   metrics_.malformed_requests.add();
   // In its place among the answers: what was asked before is still answered.
-  in_flight_.push_back({0, Reply{Reply::Kind::kClose, {}, reason}});
+  in_flight_.push_back({{}, Reply{Reply::Kind::kClose, {}, reason}});
   metrics_.requests_in_flight.add();
   no_more_requests_ = true;
 }
@@ -308,9 +306,8 @@ void Connection::malformed(const std::string& reason) {
 
 Responder Connection::begin_request() {
   const std::uint64_t sequence = first_sequence_ + in_flight_.size();
-  const std::size_t bytes = std::exchange(admitted_bytes_, 0);
-  in_flight_.push_back({bytes, std::nullopt});
-  in_flight_bytes_ += bytes;
+  in_flight_bytes_ += admitted_.bytes();
+  in_flight_.push_back({std::move(admitted_), std::nullopt});
   metrics_.requests_in_flight.add();
   return Responder([strand = &worker_.strand, weak = weak_from_this(), sequence](Reply reply) {
     if (strand->is_current()) {
@@ -324,7 +321,7 @@ Responder Connection::begin_request() {
 }
 
 void Connection::answer_now(Slices answer) {
-  in_flight_.push_back({0, Reply{Reply::Kind::kSend, std::move(answer), {}}});
+  in_flight_.push_back({{}, Reply{Reply::Kind::kSend, std::move(answer), {}}});
   metrics_.requests_in_flight.add();
 }
 
@@ -344,11 +341,12 @@ void Connection::deliver(std::uint64_t sequence, Reply reply) {
 void Connection::flush_answers() {
   if (closed_ || ended_) return;
   Slices out;
-  std::size_t released = 0;
+  std::vector<MemoryBudget::Reservation> released;  // wakes others: last, when all is consistent
   std::string close_reason;
   while (!in_flight_.empty() && in_flight_.front().reply && close_reason.empty()) {
     Reply reply = std::move(*in_flight_.front().reply);
-    released += in_flight_.front().bytes;
+    in_flight_bytes_ -= in_flight_.front().memory.bytes();
+    if (in_flight_.front().memory) released.push_back(std::move(in_flight_.front().memory));
     in_flight_.pop_front();
     ++first_sequence_;
     metrics_.requests_in_flight.add(-1);
@@ -362,7 +360,6 @@ void Connection::flush_answers() {
     metrics_.bytes_sent.add(static_cast<std::int64_t>(total_size(out)));
     stream_->write(std::move(out));
   }
-  in_flight_bytes_ -= released;
   if (!close_reason.empty()) {
     log_warn("server", "connection closed",
              {{"listener", session_->listener},
@@ -372,7 +369,6 @@ void Connection::flush_answers() {
   } else if (no_more_requests_ && in_flight_.empty()) {
     end_stream();
   }
-  worker_.budget.release(released);  // may wake others; this connection is consistent by now
 }
 
 void Connection::close_after_answers() {

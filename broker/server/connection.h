@@ -33,7 +33,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
 
  private:
   struct InFlight {
-    std::size_t bytes = 0;
+    MemoryBudget::Reservation memory;
     std::optional<Reply> reply;
   };
 
@@ -85,7 +85,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   std::deque<InFlight> in_flight_;
   std::uint64_t first_sequence_ = 0;  // of in_flight_.front()
   std::size_t in_flight_bytes_ = 0;
-  std::size_t admitted_bytes_ = 0;  // of the frame being received
+  MemoryBudget::Reservation admitted_;  // of the frame being received
   Instant last_active_{};
   io::TimerId idle_timer_ = io::kNoTimer;
   io::TimerId delay_timer_ = io::kNoTimer;
@@ -94,7 +94,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   bool continue_posted_ = false;
   bool frame_waits_ = false;       // its size is known, it is not admitted yet
   bool waits_for_memory_ = false;  // of the worker
-  bool memory_granted_ = false;    // admitted_bytes_ are reserved for the waiting frame
+  bool memory_granted_ = false;    // admitted_ is for the waiting frame
   bool reading_ = true;
   bool no_more_requests_ = false;  // closes after what is in flight
   bool ended_ = false;             // the stream was told to close

@@ -72,7 +72,7 @@ Result<std::int32_t> FrameReader::read_size(std::int32_t max_bytes) {
 Result<FrameReader::Step> FrameReader::next(std::int32_t max_bytes, const Admit& admit) {
   if (partial_ == nullptr) {
     const std::size_t missing = std::min(prefix_.size() - prefix_bytes_, input_.size());
-    std::memcpy(prefix_.data() + prefix_bytes_, input_.data(), missing);
+    std::copy_n(input_.data(), missing, prefix_.data() + prefix_bytes_);
     prefix_bytes_ += missing;
     input_ = input_.sub(missing, input_.size() - missing);
     if (prefix_bytes_ < prefix_.size()) {
@@ -92,7 +92,7 @@ Result<FrameReader::Step> FrameReader::next(std::int32_t max_bytes, const Admit&
     partial_ = std::make_shared_for_overwrite<std::uint8_t[]>(size);
     partial_size_ = size;
     partial_filled_ = input_.size();
-    std::memcpy(partial_.get(), input_.data(), input_.size());
+    std::copy_n(input_.data(), input_.size(), partial_.get());
     input_ = {};
   }
   if (partial_filled_ < partial_size_) return Step{};

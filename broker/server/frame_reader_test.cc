@@ -114,29 +114,31 @@ TEST(FrameReader, AFrameThatIsNotAdmittedWaits) {
 
 TEST(MemoryBudget, GrantsInTheOrderOfWaiting) {
   MemoryBudget budget(100);
-  EXPECT_TRUE(budget.try_reserve(80));
+  auto first = budget.try_reserve(40);
+  auto second = budget.try_reserve(40);
+  EXPECT_TRUE(first && second);
   EXPECT_FALSE(budget.try_reserve(30));
   std::string order;
-  budget.wait(90, [&] {
-    order += 'a';
-    return true;
-  });
-  budget.wait(5, [&] {
-    order += 'b';
-    return false;  // gone meanwhile
-  });
-  budget.wait(10, [&] {
-    order += 'c';
-    return true;
-  });
+  std::vector<MemoryBudget::Reservation> held;
+  const auto hold = [&](char name) {
+    return [&, name](MemoryBudget::Reservation memory) {
+      order += name;
+      held.push_back(std::move(memory));
+    };
+  };
+  budget.wait(90, hold('a'));
+  budget.wait(5, [&](MemoryBudget::Reservation) { order += 'b'; });  // gone meanwhile
+  budget.wait(10, hold('c'));
   EXPECT_FALSE(budget.try_reserve(1)) << "nobody overtakes those who wait";
-  budget.release(40);
+  first = {};
   EXPECT_EQ(order, "");
-  budget.release(40);
+  second = {};
   EXPECT_EQ(order, "abc");
   EXPECT_EQ(budget.used_bytes(), 100u);
-  budget.release(100);
-  EXPECT_TRUE(budget.try_reserve(1000)) << "too large for the budget, so alone";
+  held.clear();
+  EXPECT_EQ(budget.used_bytes(), 0u);
+  const auto large = budget.try_reserve(1000);
+  EXPECT_TRUE(large) << "too large for the budget, so alone";
   EXPECT_FALSE(budget.try_reserve(1));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -32,7 +33,11 @@ class Worker {
  public:
   Worker(io::Strand& strand, RequestSink& sink, const CredentialStore* credentials,
          std::size_t memory_bytes)
-      : strand(strand), sink(sink), credentials(credentials), budget(memory_bytes) {}
+      : strand(strand),
+        sink(sink),
+        credentials(credentials),
+        budget(memory_bytes),
+        login_budget(std::max<std::size_t>(1 << 20, memory_bytes / 16)) {}
 
   /// `on_closed` runs here when the connection is gone.
   void adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
@@ -46,6 +51,7 @@ class Worker {
   const CredentialStore* const credentials;
   ReceiveArena arena;
   MemoryBudget budget;
+  MemoryBudget login_budget;  // of connections that are not authenticated yet
 
  private:
   void check_stopped();
