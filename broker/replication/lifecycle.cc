@@ -100,7 +100,7 @@ void ReplicaManager::apply(const metadata::MetadataUpdate& update, Task on_appli
     run_on(table->strand(), [this, table = table.get(), image = update.image, left, done] {
       table->set_image(image);
       run_on(strands_.main(), [left, done] {
-        if (--*left == 0 && *done) (*done)();
+        if (--*left == 0 && *done) std::exchange(*done, nullptr)();
       });
     });
   }

@@ -1,5 +1,7 @@
 #include "broker/replication/replica_manager.h"
 
+#include <utility>
+
 #include "broker/replication/fetch_operation.h"
 #include "broker/replication/partition_table.h"
 
@@ -58,7 +60,9 @@ struct Gather {
   void add(std::vector<std::pair<std::size_t, Answer>> part) {
     left -= part.size();
     for (auto& [index, answer] : part) answers[index] = std::move(answer);
-    if (left == 0) callback(std::move(answers));
+    // Moved out: other strands may drop the last reference to this, and what the callback owns
+    // belongs to the strand of the call.
+    if (left == 0) std::exchange(callback, nullptr)(std::move(answers));
   }
 };
 
@@ -200,7 +204,7 @@ void ReplicaManager::collect(UniqueFunction<void(MetricsSnapshot)> callback) {
         sum.partitions.insert(sum.partitions.end(), part.partitions.begin(), part.partitions.end());
         sum.produce_waiters += part.produce_waiters;
         sum.fetch_waiters += part.fetch_waiters;
-        if (--collection->left == 0) collection->callback(std::move(sum));
+        if (--collection->left == 0) std::exchange(collection->callback, nullptr)(std::move(sum));
       });
     });
   }

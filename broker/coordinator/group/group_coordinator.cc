@@ -1,6 +1,7 @@
 #include "broker/coordinator/group/group_coordinator.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace broker::coordinator::group {
 
@@ -29,7 +30,7 @@ class InOrder : public std::enable_shared_from_this<InOrder<Answer>> {
   Reply<Answer> slot(std::size_t index) {
     return [self = this->shared_from_this(), index](Answer answer) {
       self->answers_[index] = std::move(answer);
-      if (--self->left_ == 0) self->done_(std::move(self->answers_));
+      if (--self->left_ == 0) std::exchange(self->done_, nullptr)(std::move(self->answers_));
     };
   }
 
@@ -310,7 +311,8 @@ void GroupCoordinator::list_groups(CallContext, protocol::ListGroupsRequest requ
     Reply<protocol::ListGroupsResponse> reply;
 
     void finish_if_complete() {
-      if (expected && answered == *expected) reply(std::move(response));
+      // Moved out: a shard's strand may drop the last reference to this.
+      if (expected && answered == *expected) std::exchange(reply, nullptr)(std::move(response));
     }
   };
   const auto listing = std::make_shared<Listing>();
@@ -400,17 +402,14 @@ void GroupCoordinator::collect(Reply<GroupMetrics> reply) {
   io::Strand& origin = replicas_.strands().current();
   runtime_.run_on_all(
       [sum, &origin](Shard& shard, const Now&) {
-        const auto& groups = static_cast<const GroupShard&>(shard);
-        GroupMetrics part{groups.group_count(), groups.offset_count(), groups.count_by_state()};
-        replication::run_on(origin, [sum, part = std::move(part)] {
-          sum->metrics.groups += part.groups;
-          sum->metrics.offsets += part.offsets;
-          for (const auto& [state, count] : part.groups_by_state)
-            sum->metrics.groups_by_state[state] += count;
+        replication::run_on(origin, [sum, part = static_cast<const GroupShard&>(shard).metrics()] {
+          sum->metrics += part;
         });
         return Output();
       },
-      [sum](CoordinatorRuntime::Visit) { sum->reply(std::move(sum->metrics)); });
+      [sum](CoordinatorRuntime::Visit) {
+        std::exchange(sum->reply, nullptr)(std::move(sum->metrics));
+      });
 }
 
 }  // namespace broker::coordinator::group

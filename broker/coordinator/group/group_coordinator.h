@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "broker/coordinator/group/group_shard.h"
+#include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
 #include "broker/coordinator/runtime/coordinator_runtime.h"
 #include "broker/metadata/delta.h"
@@ -29,12 +30,6 @@ inline constexpr const char* kOffsetsTopic = "__consumer_offsets";
 /// __consumer_offsets yet. It adds the replication factor and the config of offsets.topic.*, and
 /// may be asked again before the topic is there.
 using CreateOffsetsTopic = std::function<void()>;
-
-struct GroupMetrics {
-  std::size_t groups = 0;
-  std::size_t offsets = 0;
-  std::map<State, std::size_t> groups_by_state;
-};
 
 /// The group coordinator as the handlers see it: one method per API, on any of the strands; the
 /// callback runs on the strand of the call, never from inside a shard. Authorization is done
@@ -78,6 +73,7 @@ class GroupCoordinator {
   void delete_groups(CallContext call, protocol::DeleteGroupsRequest request,
                      Reply<protocol::DeleteGroupsResponse> reply);
 
+  /// Of all groups coordinated here.
   void collect(Reply<GroupMetrics> reply);
 
  private:

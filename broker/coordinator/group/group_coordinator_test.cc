@@ -221,7 +221,7 @@ TEST_P(Coordinator, DeletesGroupsAndCountsWhatIsLeft) {
   coordinator->collect([&](GroupMetrics m) { metrics = std::move(m); });
   broker.world.run();
   EXPECT_EQ(metrics.groups, 2u);
-  EXPECT_EQ(metrics.offsets, 2u);
+  EXPECT_EQ(metrics.offsets.size(), 2u);
   EXPECT_EQ(metrics.groups_by_state[State::kEmpty], 2u);
 }
 

@@ -32,16 +32,16 @@ const Group* GroupShard::find(const std::string& group_id) const {
   return at == groups_.end() ? nullptr : &at->second;
 }
 
-std::size_t GroupShard::offset_count() const {
-  std::size_t count = 0;
-  for (const auto& [id, group] : groups_) count += group.offsets.size();
-  return count;
-}
-
-std::map<State, std::size_t> GroupShard::count_by_state() const {
-  std::map<State, std::size_t> counts;
-  for (const auto& [id, group] : groups_) ++counts[group.state];
-  return counts;
+GroupMetrics GroupShard::metrics() const {
+  GroupMetrics metrics;
+  metrics.groups = groups_.size();
+  for (const auto& [id, group] : groups_) {
+    ++metrics.groups_by_state[group.state];
+    metrics.members[id] = group.members.size();
+    for (const auto& [at, offset] : group.offsets)
+      metrics.offsets.push_back({id, at.first, at.second, offset.offset});
+  }
+  return metrics;
 }
 
 // --- Replay

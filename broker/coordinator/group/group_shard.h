@@ -10,6 +10,7 @@
 
 #include "broker/common/rng.h"
 #include "broker/coordinator/group/group_state.h"
+#include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
 #include "broker/coordinator/runtime/shard.h"
 #include "broker/protocol/messages/delete_groups_response.h"
@@ -94,10 +95,8 @@ class GroupShard final : public Shard {
   Output forget_topics(const std::set<std::string>& topics) const;
 
   std::size_t group_count() const { return groups_.size(); }
-  std::size_t offset_count() const;
   const Group* find(const std::string& group_id) const;
-  /// Counts by state, for the gauges.
-  std::map<State, std::size_t> count_by_state() const;
+  GroupMetrics metrics() const;
 
  private:
   enum class TimerKind { kSession, kPendingMember, kJoin, kPendingSync };

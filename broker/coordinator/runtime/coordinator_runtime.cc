@@ -70,7 +70,8 @@ void CoordinatorRuntime::run_on_all(std::function<Output(Shard&, const Now&)> op
       replication::run_on(origin, [sum, visit] {
         sum->visit.shards += visit.shards;
         sum->visit.loading = sum->visit.loading || visit.loading;
-        if (--sum->left == 0) sum->done(sum->visit);
+        // Moved out: another strand may drop the last reference.
+        if (--sum->left == 0) std::exchange(sum->done, nullptr)(sum->visit);
       });
     });
   }
