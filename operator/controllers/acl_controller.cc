@@ -56,6 +56,7 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
   }
   if (auto wait = wait_for_operations(context, key, object.generation)) return *wait;
+  announce(context, object, plan);
   std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come
   for (std::size_t i = 0; i < plan.create.size() + plan.remove.size(); ++i) {
     dones.push_back(context.operations.begin(key, object.generation));
@@ -99,7 +100,8 @@ Outcome AclController::reconcile(const ObjectKey& object_key) {
   const plan::AclPlan plan = plan_with_refusal(
       context_, key, object->generation, input, &plan::plan_acl,
       [](const plan::AclPlan& p) { return p.create.empty() && p.remove.empty(); });
-  const auto recorded = record_plan(context_, *object, *acl, plan);
+  const auto recorded =
+      record_plan(context_, *object, *acl, plan, !plan.create.empty() || !plan.remove.empty());
   if (!recorded.ok()) return Outcome::failed(recorded.error());
   return apply_plan(context_, *object, key, plan, target);
 }

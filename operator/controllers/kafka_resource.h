@@ -40,21 +40,26 @@ std::optional<Outcome> settle_without_kafka(const Context& context, const kube::
   return written.ok() ? Outcome::done() : Outcome::failed(written.error());
 }
 
-/// Status first, because what it says we own must be known before we make it; then the finalizer
-/// and the event.
+template <class Plan>
+void announce(const Context& context, const kube::Object& object, const Plan& plan) {
+  if (!plan.event) return;
+  const bool warning = !plan::is_ready(plan.status.conditions) &&
+                       plan.event->reason != api::reason::kApplying &&
+                       plan.event->reason != api::reason::kDeleting;
+  context.store.event(object, warning, std::string(plan.event->reason), plan.event->message);
+}
+
+/// The finalizer and the status first, because what they say we own must be known before we make
+/// it. An Event that announces no action goes with a change of status, so that what stays blocked
+/// is not repeated; `acts`: the action announces itself when it is carried out.
 template <class Kind, class Plan>
 broker::Result<void> record_plan(const Context& context, const kube::Object& object,
-                                 const Kind& resource, const Plan& plan) {
-  // Taken away only with the last reconcile of a deleted object: see finish_plan.
+                                 const Kind& resource, const Plan& plan, bool acts) {
   if (plan.wants_finalizer && !object.has_finalizer(api::kFinalizer) && !object.deleting) {
     RETURN_IF_ERROR(context.store.set_finalizer(object, std::string(api::kFinalizer), true));
   }
   ASSIGN_OR_RETURN(const bool wrote, write_status(context, object, resource.status, plan.status));
-  if (wrote && plan.event) {
-    const bool warning =
-        !plan::is_ready(plan.status.conditions) && plan.event->reason != api::reason::kApplying;
-    context.store.event(object, warning, std::string(plan.event->reason), plan.event->message);
-  }
+  if (wrote && !acts) announce(context, object, plan);
   return {};
 }
 

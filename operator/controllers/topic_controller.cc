@@ -50,6 +50,7 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
   }
   if (auto wait = wait_for_operations(context, key, object.generation)) return *wait;
+  announce(context, object, plan);
   std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come
   for (std::size_t i = 0; i < plan.actions.size(); ++i) {
     dones.push_back(context.operations.begin(key, object.generation));
@@ -86,7 +87,7 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
   const plan::TopicPlan plan =
       plan_with_refusal(context_, key, object->generation, input, &plan::plan_topic,
                         [](const plan::TopicPlan& p) { return p.actions.empty(); });
-  const auto recorded = record_plan(context_, *object, *topic, plan);
+  const auto recorded = record_plan(context_, *object, *topic, plan, !plan.actions.empty());
   if (!recorded.ok()) return Outcome::failed(recorded.error());
   return apply_plan(context_, *object, key, plan, target);
 }

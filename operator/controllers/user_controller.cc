@@ -76,6 +76,7 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
   }
   if (auto wait = wait_for_operations(context, key, object.generation)) return *wait;
+  announce(context, object, plan);
   std::vector<kafka::ScramChange> changes;
   for (const plan::ScramRemoval& removal : plan.removals) {
     changes.push_back(
@@ -140,7 +141,8 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
     secret = *written;
     plan.status.certificate_expires = secret.certificate_expires;
   }
-  const auto recorded = record_plan(context_, *object, *user, plan);
+  const auto recorded =
+      record_plan(context_, *object, *user, plan, !plan.upserts.empty() || !plan.removals.empty());
   if (!recorded.ok()) return Outcome::failed(recorded.error());
   Outcome outcome = apply_plan(context_, *object, key, plan, material, target);
   if (!outcome.error && !outcome.again_after && user->spec.authentication.password_from) {

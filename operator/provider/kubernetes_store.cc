@@ -42,13 +42,18 @@ std::vector<ObjectPtr> KubernetesStore::list(const Kind& kind, const std::string
   return hits;
 }
 
-bool KubernetesStore::synced() const {
-  return std::all_of(watched_.begin(), watched_.end(), [](const auto& entry) {
-    const auto& informers = entry.second->informers;
-    return !informers.empty() &&
-           std::all_of(informers.begin(), informers.end(),
-                       [](const auto& informer) { return informer->synced(); });
-  });
+bool KubernetesStore::synced() const { return missing().empty(); }
+
+std::vector<std::string> KubernetesStore::missing() const {
+  std::vector<std::string> kinds;
+  for (const auto& [name, watched] : watched_) {
+    const auto& informers = watched->informers;
+    const bool complete =
+        !informers.empty() && std::all_of(informers.begin(), informers.end(),
+                                          [](const auto& informer) { return informer->synced(); });
+    if (!complete && !watched->what.optional) kinds.push_back(name);
+  }
+  return kinds;
 }
 
 broker::Result<ObjectPtr> KubernetesStore::read(const Kind& kind, const ObjectKey& key) {

@@ -16,6 +16,8 @@ namespace op::provider {
 struct WatchedKind {
   const Kind* kind = nullptr;
   std::string selector;  // "" = all objects of the kind
+  /// Going on without it is possible: a namespaced installation may not read Namespaces.
+  bool optional = false;
 };
 
 struct KubernetesStoreOptions {
@@ -51,6 +53,8 @@ class KubernetesStore final : public ResourceStore {
   void subscribe(const Kind& kind, ChangeHandler handler) override;
   broker::Result<void> start() override;
   void stop() override;
+  /// Kinds whose first list has not come yet, for a clear log line.
+  std::vector<std::string> missing() const;
 
  private:
   struct Watched {

@@ -1,0 +1,103 @@
+#include "operator/app/options.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "broker/common/rng.h"
+
+namespace op::app {
+namespace {
+
+std::string environment(const char* name, const std::string& otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? otherwise : value;
+}
+
+std::string draw_identity() {
+  char host[256] = "operator";
+  gethostname(host, sizeof host - 1);
+  broker::Rng rng(broker::Rng::os_seed());
+  // A restarted container keeps its pod's name: it must not take its own old lease for granted.
+  return environment("POD_NAME", host) + "_" + std::to_string(rng.next() % 1'000'000'000);
+}
+
+broker::io::Endpoint parse_endpoint(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) throw CLI::ValidationError("--http", "wants HOST:PORT or :PORT");
+  std::string host = text.substr(0, colon);
+  if (host.empty()) host = "0.0.0.0";
+  return {host, static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1)))};
+}
+
+void add_kubernetes_options(CLI::App& app, Options& options) {
+  app.add_option("--kubeconfig", options.kubeconfig, "Kubeconfig file; without it: in-cluster");
+  app.add_option("--context", options.context, "Context of the kubeconfig");
+  app.add_option("--namespaces", options.namespaces, "Namespaces to watch; without it: all")
+      ->delimiter(',')
+      ->envname("MILLRACE_NAMESPACES");
+  app.add_option("--operator-namespace", options.operator_namespace,
+                 "Where the operator itself runs and keeps its Lease")
+      ->envname("POD_NAMESPACE");
+  app.add_option("--lease", options.lease, "Name of the Lease")->capture_default_str();
+}
+
+}  // namespace
+
+Parsed parse_command_line(int argc, char** argv) {
+  Parsed parsed;
+  Options& options = parsed.options;
+  options.identity = draw_identity();
+  CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources");
+  app.set_version_flag("--version", "millrace-operator 0.1.0");
+  add_kubernetes_options(app, options);
+  std::string http;
+  bool no_election = false;
+  app.add_option("--pod-labels", options.pod_labels,
+                 "key=value labels of the operator's pods, for NetworkPolicies")
+      ->delimiter(',')
+      ->envname("MILLRACE_POD_LABELS");
+  app.add_flag("--no-leader-election", no_election, "Only for a single replica");
+  app.add_option("--broker-image", options.broker_image, "Image of new clusters")
+      ->envname("MILLRACE_BROKER_IMAGE")
+      ->capture_default_str();
+  app.add_option("--workers", options.workers, "Reconciles at once")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option("--http", http,
+                 "HOST:PORT of /livez, /readyz and /metrics (default 0.0.0.0:8080)");
+  app.add_flag("--log-text", options.text_log, "Log lines for people instead of JSON");
+  app.add_flag("--debug", options.debug, "Log more");
+
+  CLI::App* standalone = app.add_subcommand(
+      "standalone", "Without Kubernetes: resources from YAML files, brokers as child processes");
+  standalone->add_option("--resources", options.resources, "Directory of YAML files")->required();
+  standalone->add_option("--data", options.data, "Directory for everything kept")->required();
+  standalone->add_option("--broker", options.broker_program, "The broker program")
+      ->capture_default_str();
+  standalone->add_option("--http", http, "HOST:PORT of /livez, /readyz and /metrics");
+  CLI::App* strip = app.add_subcommand(
+      "strip-finalizers", "Before an uninstall: nothing of ours may hold an object or a namespace");
+  add_kubernetes_options(*strip, options);
+
+  try {
+    app.parse(argc, argv);
+    if (standalone->parsed()) options.http.port = 0;
+    if (!http.empty()) options.http = parse_endpoint(http);
+  } catch (const CLI::ParseError& e) {
+    parsed.exit_code = app.exit(e);
+    return parsed;
+  } catch (const std::exception& e) {
+    fprintf(stderr, "millrace-operator: --http: %s\n", e.what());
+    parsed.exit_code = 1;
+    return parsed;
+  }
+  options.leader_election = !no_election;
+  if (standalone->parsed()) options.mode = Mode::kStandalone;
+  if (strip->parsed()) options.mode = Mode::kStripFinalizers;
+  parsed.run = true;
+  return parsed;
+}
+
+}  // namespace op::app
