@@ -163,6 +163,7 @@ Result<void> Log::recover(Offset from, WallMs now) {
                    segment.path(kLogSuffix) + " begins inside the segment before it"};
     }
     log_end_offset_ = it->first;
+    if (it != first) RETURN_IF_ERROR(write_producer_snapshot(it->first, false));
     ASSIGN_OR_RETURN(dropped,
                      segment.recover(options_, [&](const record::Batch& batch) -> Result<void> {
                        const record::BatchHeader header = batch.header();
