@@ -64,7 +64,7 @@ struct Listener {
   std::string name;  // upper case
   SecurityProtocol protocol = SecurityProtocol::kPlaintext;
   HostPort bind;
-  HostPort advertised;  // port 0 = the one that binding gave
+  HostPort advertised;  // host "" = this machine's name, port 0 = the one that binding gave
   bool is_controller = false;
   TlsSettings tls;    // when uses_tls(protocol)
   SaslSettings sasl;  // when uses_sasl(protocol)

@@ -14,8 +14,9 @@ std::optional<std::string> value_of(const ConfigMap& values, std::string_view ke
 
 }  // namespace
 
-TopicConfig TopicConfig::from(const ConfigMap& effective) {
-  TopicConfig out;
+void TopicConfig::apply(const ConfigMap& effective) {
+  if (effective.empty()) return;
+  TopicConfig& out = *this;
   const auto take = [&](std::string_view key, auto& field) {
     const auto it = effective.find(key);
     if (it == effective.end()) return;
@@ -62,7 +63,6 @@ TopicConfig TopicConfig::from(const ConfigMap& effective) {
   take("segment.jitter.ms", out.segment_jitter_ms);
   take("segment.ms", out.segment_ms);
   take("unclean.leader.election.enable", out.unclean_leader_election_enable);
-  return out;
 }
 
 Result<void> validate_topic_config(const ConfigMap& values) {

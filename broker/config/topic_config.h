@@ -41,7 +41,13 @@ struct TopicConfig {
   bool unclean_leader_election_enable = false;
 
   /// From effective values by topic key, all of them valid; missing keys keep the default.
-  static TopicConfig from(const ConfigMap& effective);
+  static TopicConfig from(const ConfigMap& effective) {
+    TopicConfig config;
+    config.apply(effective);
+    return config;
+  }
+  /// Overwrites what `values` has keys for.
+  void apply(const ConfigMap& values);
   bool operator==(const TopicConfig&) const = default;
 };
 

@@ -117,4 +117,26 @@ metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& fro
   return out;
 }
 
+metadata::MetadataRecords register_controller(const DecideContext& context) {
+  const ControllerOptions& options = context.options;
+  if (options.endpoints.empty() ||
+      context.image.features.metadata_version() < metadata::kMetadataVersion3_7_IV0)
+    return {};
+  std::vector<metadata::RegisteredFeature> features;
+  for (const metadata::SupportedFeature& feature : metadata::supported_features())
+    features.push_back({std::string(feature.name), feature.min, feature.max});
+  const metadata::ControllerRegistration* known =
+      context.image.cluster.controllers.find(options.node_id);
+  if (known != nullptr && known->endpoints == options.endpoints && known->features == features)
+    return {};
+  protocol::RegisterControllerRecord record;
+  record.controller_id = options.node_id.value;
+  record.incarnation_id = Uuid::random(context.rng);
+  record.zk_migration_ready = false;
+  for (const auto& e : options.endpoints)
+    record.end_points.push_back({e.name, e.host, e.port, e.security_protocol});
+  for (const auto& f : features) record.features.push_back({f.name, f.min, f.max});
+  return {std::move(record)};
+}
+
 }  // namespace broker::controller

@@ -24,4 +24,8 @@ ControllerResult<protocol::UpdateFeaturesResponse> decide(
 /// where the metadata.version among them has those (KIP-868).
 metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& from_checkpoint);
 
+/// The record by which the active controller makes itself known; empty when the metadata.version
+/// has no such record or nothing but the incarnation would change.
+metadata::MetadataRecords register_controller(const DecideContext& context);
+
 }  // namespace broker::controller

@@ -197,6 +197,8 @@ void Controller::on_leader(LeaderEpoch epoch) {
     append({std::move(abort)}, nullptr, nullptr);
   }
   if (newest_.newest().features.level(metadata::kMetadataVersionFeature) == 0) bootstrap();
+  if (auto registration = register_controller(context()); !registration.empty())
+    append(std::move(registration), nullptr, nullptr);
   heartbeats_.reset(newest_.newest().cluster, strand_.now());
   schedule_tick();
 }

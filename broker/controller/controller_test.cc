@@ -132,6 +132,7 @@ class ControllerTest : public ::testing::Test {
     controller_options.cluster_id = "c1";
     controller_options.node_id = BrokerId{0};
     controller_options.seed = 4711;
+    controller_options.endpoints = {{"CONTROLLER", "localhost", 9090, 1}};
     auto bootstrap = quorum::read_bootstrap_records(*fs_, root_ + "/data");
     ASSERT_TRUE(bootstrap.ok()) << bootstrap.error().detail;
     controller_options.bootstrap_records = *bootstrap;
@@ -213,6 +214,7 @@ TEST_F(ControllerTest, AnEmptyLogIsBootstrappedInOneTransaction) {
   ASSERT_EQ(listener_.updates.size(), 1u);
   EXPECT_EQ(image().features.metadata_version(), metadata::kLatestMetadataVersion);
   EXPECT_TRUE(listener_.updates[0].changes.features);
+  EXPECT_EQ(image().cluster.controllers.find(BrokerId{0})->endpoints.front().port, 9090);
 }
 
 TEST_F(ControllerTest, AnAnswerLeavesAfterTheSyncAndAfterTheImageThatShowsIt) {

@@ -100,6 +100,7 @@ std::optional<protocol::PartitionChangeRecord> PartitionChange::build() {
 
 void add_changes_for(const metadata::MetadataImage& image, const ControllerOptions& options,
                      Expected expected, metadata::MetadataRecords& records) {
+  const metadata::EffectiveConfigs configs(image.configs, options.node_id, options.static_values);
   for (const auto& [id, topic] : image.topics.by_id) {
     std::optional<bool> unclean;  // looked up once per topic, and only if it matters
     for (const auto& [index, partition] : topic.partitions) {
@@ -108,7 +109,7 @@ void add_changes_for(const metadata::MetadataImage& image, const ControllerOptio
       const bool waits = expected.returning && partition.leader == kNoLeader &&
                          partition.has_replica(*expected.returning);
       if (!leaves && !waits) continue;
-      if (!unclean) unclean = unclean_election_enabled(image, options, topic.name);
+      if (!unclean) unclean = configs.topic(topic.name).unclean_leader_election_enable;
       auto record = PartitionChange(image.cluster, id, index, partition)
                         .expect(expected)
                         .elect(*unclean ? Election::kUnclean : Election::kOnline)
@@ -116,12 +117,6 @@ void add_changes_for(const metadata::MetadataImage& image, const ControllerOptio
       if (record) records.emplace_back(std::move(*record));
     }
   }
-}
-
-bool unclean_election_enabled(const metadata::MetadataImage& image,
-                              const ControllerOptions& options, const std::string& topic) {
-  const metadata::EffectiveConfigs configs(image.configs, options.node_id, options.static_values);
-  return configs.topic(topic).unclean_leader_election_enable;
 }
 
 std::vector<std::int32_t> to_numbers(const std::vector<BrokerId>& ids) {

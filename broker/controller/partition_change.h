@@ -57,10 +57,6 @@ class PartitionChange {
 void add_changes_for(const metadata::MetadataImage& image, const ControllerOptions& options,
                      Expected expected, metadata::MetadataRecords& records);
 
-/// Whether the topic allows an unclean election.
-bool unclean_election_enabled(const metadata::MetadataImage& image,
-                              const ControllerOptions& options, const std::string& topic);
-
 std::vector<std::int32_t> to_numbers(const std::vector<BrokerId>& ids);
 
 }  // namespace broker::controller

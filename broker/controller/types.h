@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "broker/common/ids.h"
 #include "broker/common/rng.h"
@@ -25,6 +26,9 @@ struct ControllerOptions {
   /// Written when the log is empty: the records of bootstrap.checkpoint.
   metadata::MetadataRecords bootstrap_records;
   std::uint64_t seed = 0;  // of topic ids, placement and ACL ids
+  /// Where others reach this controller. Not empty: the active controller registers itself
+  /// (KIP-919), under an incarnation drawn from the seed.
+  std::vector<metadata::RegisteredEndpoint> endpoints;
 };
 
 /// What a decision may look at. The image contains everything appended so far.

@@ -77,14 +77,20 @@ std::vector<ConfigSynonym> EffectiveConfigs::topic_synonyms(const ConfigKey& key
 }
 
 config::TopicConfig EffectiveConfigs::topic(std::string_view topic) const {
-  const ConfigMap& own = configs_.of({ConfigResourceType::kTopic, std::string(topic)});
+  config::TopicConfig config = topic_defaults();
+  config.apply(configs_.of({ConfigResourceType::kTopic, std::string(topic)}));
+  return config;
+}
+
+const config::TopicConfig& EffectiveConfigs::topic_defaults() const {
+  if (topic_defaults_) return *topic_defaults_;
   ConfigMap effective;
   for (const auto& [name, key] : ConfigDef::topic().keys()) {
-    const auto synonyms = topic_synonyms(key, own);
+    const auto synonyms = topic_synonyms(key, {});
     if (!synonyms.empty() && synonyms.front().value)
       effective[name] = in_milliseconds(synonyms.front().name, *synonyms.front().value);
   }
-  return config::TopicConfig::from(effective);
+  return topic_defaults_.emplace(config::TopicConfig::from(effective));
 }
 
 std::optional<std::string> EffectiveConfigs::broker(std::string_view name) const {

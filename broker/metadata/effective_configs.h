@@ -45,7 +45,8 @@ struct EffectiveConfig {
 
 /// Configuration as it is in force on broker `node`, from the topic's keys, the broker's dynamic
 /// keys, the cluster-wide default, server.properties and Kafka's default, in this order. A view:
-/// lives no longer than the image and the static values.
+/// lives no longer than the image and the static values. Keep one for many topics: what they share
+/// is worked out once.
 class EffectiveConfigs {
  public:
   EffectiveConfigs(const ConfigsImage& configs, BrokerId node,
@@ -53,6 +54,8 @@ class EffectiveConfigs {
       : configs_(configs), node_(node), static_values_(static_values) {}
 
   config::TopicConfig topic(std::string_view topic) const;
+  /// What a topic without keys of its own has.
+  const config::TopicConfig& topic_defaults() const;
   /// A broker key that may be dynamic; nullopt when it is null.
   std::optional<std::string> broker(std::string_view key) const;
 
@@ -69,6 +72,7 @@ class EffectiveConfigs {
   const ConfigsImage& configs_;
   BrokerId node_;
   const config::ConfigMap& static_values_;
+  mutable std::optional<config::TopicConfig> topic_defaults_;
 };
 
 }  // namespace broker::metadata
