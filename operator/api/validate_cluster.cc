@@ -200,10 +200,29 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
   if (spec.hibernate) findings.not_yet("spec.hibernate", "true");
 }
 
+/// Names become parts of the names of pods and Services, which are DNS labels.
+bool is_label(const std::string& name, std::size_t longest) {
+  static constexpr std::string_view kAllowed = "abcdefghijklmnopqrstuvwxyz0123456789-";
+  return !name.empty() && name.size() <= longest && name.front() >= 'a' && name.front() <= 'z' &&
+         name.back() != '-' && name.find_first_not_of(kAllowed) == std::string::npos;
+}
+
+void check_names(const Cluster& cluster, Findings& findings) {
+  if (!is_label(cluster.metadata.name, 30))
+    findings.invalid("metadata.name",
+                     "must begin with a letter, hold only a-z, 0-9 and '-', and be at most 30 "
+                     "characters long");
+  for (const PoolSpec& pool : cluster.spec.pools) {
+    if (!is_label(pool.name, 20))
+      findings.invalid(pool_field(pool, "name"), "wants at most 20 of a-z, 0-9 and '-'");
+  }
+}
+
 }  // namespace
 
 std::vector<FieldError> validate(const Cluster& cluster) {
   Findings findings;
+  check_names(cluster, findings);
   check_pools(cluster.spec, findings);
   check_listeners(cluster.spec, findings);
   check_config(cluster.spec, findings);

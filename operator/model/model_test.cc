@@ -59,7 +59,7 @@ void emit(YAML::Emitter& out, const json& value) {
     const auto text = value.get<std::string>();
     if (text.find('\n') != std::string::npos)
       out << YAML::Literal << text;
-    else if (json::accept(text))
+    else if (json::accept(text) || text == "yes" || text == "no" || text == "on" || text == "off")
       out << YAML::DoubleQuoted << text;
     else
       out << text;

@@ -6,7 +6,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::int64_t kUserId = 10001;
+constexpr std::int64_t kUserId = 65532;  // as in images/broker
 constexpr std::int64_t kGracePeriodSeconds = 60;
 
 json container_ports(const api::Cluster& cluster, const api::PoolSpec& pool) {

@@ -91,9 +91,9 @@ void plan_creation(TopicPlan& plan, const TopicInput& in) {
                             : "creating topic " + spec.name};
   plan.status.owned_keys.clear();
   for (const auto& [key, value] : spec.config) plan.status.owned_keys.push_back(key);
-  if (known) plan.event = doing;
-  set_ready(plan.status.conditions, false, in.rejection.value_or(doing),
-            in.topic.metadata.generation, in.now);
+  if (in.rejection) return set_blocked(plan, in, *in.rejection);
+  plan.event = doing;
+  set_ready(plan.status.conditions, false, doing, in.topic.metadata.generation, in.now);
 }
 
 /// Keys that the spec names, or named before and that are still set.
