@@ -10,7 +10,9 @@
 #include "broker/common/base64.h"
 #include "broker/config/broker_config.h"
 #include "broker/config/properties.h"
+#include "operator/api/acl.h"
 #include "operator/api/json.h"
+#include "operator/api/topic.h"
 #include "operator/api/validate.h"
 #include "operator/model/cluster_objects.h"
 #include "operator/model/names.h"
@@ -131,6 +133,24 @@ TEST(Model, BrokersAcceptTheConfigurationWithoutAWarning) {
   ASSERT_NE(mtls, nullptr);
   EXPECT_EQ(mtls->tls.truststore_path, "/etc/millrace/certs/users-ca.crt");
   parsed_config(load("one_broker_template"));
+}
+
+TEST(Model, TheQuickstartIsWhatThisVersionCanDo) {
+  const fs::path folder = fs::path(TEST_SOURCE_DIR) / "../../examples/quickstart";
+  const auto object = [&](const char* file) { return to_json(YAML::LoadFile(folder / file)); };
+  auto cluster = api::parse_cluster(object("10-cluster.yaml"), api::Unknown::kRefused);
+  ASSERT_TRUE(cluster.ok()) << cluster.error().detail;
+  EXPECT_EQ(to_string(api::validate(*cluster)), "");
+  cluster->status.image = "millrace/broker:1.0";
+  parsed_config(*cluster);
+  const auto topic = api::parse_topic(object("20-topic.yaml"), api::Unknown::kRefused);
+  const auto user = api::parse_user(object("30-user.yaml"), api::Unknown::kRefused);
+  const auto acl = api::parse_acl(object("40-acl.yaml"), api::Unknown::kRefused);
+  ASSERT_TRUE(topic.ok() && user.ok() && acl.ok());
+  EXPECT_EQ(to_string(api::validate(*topic)), "");
+  EXPECT_EQ(to_string(api::validate(*user)), "");
+  EXPECT_EQ(to_string(api::validate(*acl)), "");
+  EXPECT_EQ(client_listeners(*cluster, user->spec.authentication.type).size(), 2u);
 }
 
 TEST(Model, KeepsRuntimeKeysOutOfTheFile) {
