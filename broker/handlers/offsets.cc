@@ -78,7 +78,10 @@ void handle_list_offsets(Services& services, Call<protocol::ListOffsetsRequest> 
           partition.error_code = wire(results[i].error);
           partition.timestamp = results[i].timestamp;
           partition.offset = results[i].offset.value;
-          partition.leader_epoch = results[i].leader_epoch.value;
+          // Versions before 4 have no room for it (KIP-320).
+          if (gather->call.version() >= 4) {
+            partition.leader_epoch = results[i].leader_epoch.value;
+          }
         }
         gather->call.reply(gather->response);
       });

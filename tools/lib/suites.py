@@ -164,7 +164,7 @@ PREPARATIONS = {
     "build": Suite("build", run_build, 900),
     "localkube": Suite("localkube", run_go, 720),
 }
-CONFORMANCE_FOLDERS = ("e2e/conformance",)
+CONFORMANCE_FOLDERS = ("e2e/lib", "e2e/conformance")
 STANDALONE_FOLDERS = ("e2e/standalone",)
 SUITES = {
     "lint": Suite("lint", run_lint, 60),
