@@ -28,7 +28,7 @@ Offset Partition::last_stable_offset() const {
 }
 
 Offset Partition::written_end() const {
-  return settings_.flush_before_ack ? std::min(flushed_end_, log_->log_end_offset())
+  return settings_.flush_before_ack ? std::min(log_->recovery_point(), log_->log_end_offset())
                                     : log_->log_end_offset();
 }
 
@@ -47,7 +47,6 @@ void Partition::set_role(std::shared_ptr<storage::Log> log,
   offline_ = log_->failed();
   if (!first_role) return;
   high_watermark_ = std::clamp(high_watermark, log_->log_start_offset(), log_->log_end_offset());
-  flushed_end_ = log_->recovery_point();
 }
 
 void Partition::become_leader(std::shared_ptr<storage::Log> log,
@@ -64,6 +63,7 @@ void Partition::become_leader(std::shared_ptr<storage::Log> log,
     wake_consumers(0, true);
     wake_replicas(0, true);
   }
+  flush_if_behind();
   advance_high_watermark(now);
 }
 
@@ -95,6 +95,7 @@ void Partition::update_settings(const Settings& settings, storage::LogOptions op
   settings_ = settings;
   if (!log_) return;
   log_->update_options(std::move(options));
+  flush_if_behind();
   // A lower min.insync.replicas may let go on what stood still.
   advance_high_watermark(now);
 }
@@ -270,10 +271,15 @@ void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& out
   if (!log_) return;
   const Result<void> completed = log_->complete_flush(job, outcome, wall);
   if (!note_failure(completed).ok()) return;
-  flushed_end_ = std::max(flushed_end_, job.up_to);
   if (flush_again_) start_flush();
   answer_reached(flush_waiters_, written_end());
   advance_high_watermark(now);
+}
+
+// What was recovered, or written before flush.messages became 1, must not wait for the next append.
+void Partition::flush_if_behind() {
+  if (leader_ && settings_.flush_before_ack && written_end() < log_->log_end_offset())
+    start_flush();
 }
 
 void Partition::flush_if_due(WallMs wall) {

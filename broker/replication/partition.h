@@ -152,6 +152,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   ProduceResult final_result(ProduceResult result) const;
   void advance_high_watermark(Instant now);
   void start_flush();
+  void flush_if_behind();
   void on_flushed(const storage::FlushJob& job, const Result<void>& outcome, Instant now,
                   WallMs wall);
   void answer_reached(AppendWaiters& waiters, Offset reached);
@@ -175,7 +176,6 @@ class Partition : public std::enable_shared_from_this<Partition> {
   Offset high_watermark_{0};
   bool offline_ = false;
 
-  Offset flushed_end_{0};
   bool flushing_ = false;
   bool flush_again_ = false;
   std::int64_t bytes_above_high_watermark_ = 0;

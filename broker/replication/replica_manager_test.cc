@@ -224,6 +224,20 @@ TEST_F(Flushing, NothingIsAcknowledgedOrSeenBeforeItIsOnDisk) {
   EXPECT_EQ((**broker.fetch({{0, 0}}, {.max_wait = 0ms}))[0].high_watermark, Offset{2});
 }
 
+TEST_F(Flushing, WhatWasWrittenBeforeTheTopicAskedForItIsFlushedToo) {
+  broker.world.workers().hold = false;
+  const TopicId plain{4, 4};
+  broker.create_topic("plain", plain, 1);
+  broker.publish();
+  ProducePlan plan;
+  plan.partitions.push_back({{plain, "plain", 0}, batch()});
+  broker.replicas->produce(std::move(plan), [](auto) {});
+  broker.world.workers().hold = true;
+  broker.create_topic("plain", plain, 1, {{"flush.messages", "1"}});
+  broker.publish();
+  EXPECT_EQ(broker.world.workers().queued(), 1u);
+}
+
 TEST_F(Flushing, AWriteThatTakesTooLongIsAnsweredInTime) {
   produce(Acks::kAll);
   broker.world.advance(1'100ms);
