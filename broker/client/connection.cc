@@ -60,7 +60,7 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   void call(protocol::ApiKey key, protocol::VersionRange ours, Encode encode, Decode decode,
             Duration timeout) {
     strand_.check_current();
-    if (state_ == State::kClosed) return later(std::move(decode), closed_error());
+    if (state_ == State::kClosed) return later(std::move(decode), unsent_);
     if (in_flight_.size() + waiting_.size() >= options_.max_in_flight) {
       return later(std::move(decode), {ErrorCode::kThrottlingQuotaExceeded,
                                        "too many requests in flight to " + peer()});
@@ -151,9 +151,6 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
     io::TimerId timer;
   };
 
-  Error closed_error() const {
-    return {ErrorCode::kBrokerNotAvailable, "connection to " + peer() + " is closed"};
-  }
   std::string peer() const { return io::to_string(options_.endpoint); }
 
   /// Answers on a later turn: a caller never sees its callback run inside call().
@@ -360,13 +357,13 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
       later(std::move(call.decode), error);
     }
     // What never left is known not to have been carried out.
-    Error unsent = error;
-    if (unsent.code == ErrorCode::kNetworkException || unsent.code == ErrorCode::kRequestTimedOut) {
-      unsent.code = ErrorCode::kBrokerNotAvailable;
+    unsent_ = error;
+    if (error.code == ErrorCode::kNetworkException || error.code == ErrorCode::kRequestTimedOut) {
+      unsent_.code = ErrorCode::kBrokerNotAvailable;
     }
     for (auto& [id, call] : waiting) {
       strand_.cancel(call.timer);
-      later(std::move(call.decode), unsent);
+      later(std::move(call.decode), unsent_);
     }
     if (on_closed_callback_) {
       strand_.post([self = shared_from_this(), error] {
@@ -381,6 +378,7 @@ class Connection::Impl : public io::StreamHandler, public std::enable_shared_fro
   State state_ = State::kOpening;
   bool was_ready_ = false;
   bool stopped_ = false;  // the Connection is gone
+  Error unsent_;          // what calls get after the end
   std::vector<std::uint8_t> buffer_;
   std::size_t filled_ = 0;
   std::int32_t next_correlation_id_ = 1;
