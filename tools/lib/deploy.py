@@ -30,7 +30,7 @@ def install(steps=ui):
     with steps.step("Helm chart") as step:
         log = paths.log_dir() / "helm.log"
         ui.run([gobuild.bin_dir() / "helm", "--kubeconfig", layout.kubeconfig(), "upgrade", "--install", "millrace", CHART,
-                "--namespace", NAMESPACE, "--create-namespace"], log=log, what="helm upgrade --install")
+                "--namespace", NAMESPACE, "--create-namespace", "--set", "image.tag=dev", "--set", "brokerImage.tag=dev"], log=log, what="helm upgrade --install")
         restarted = _restart_outdated()
         _await_operator(log)
         step.note = f"millrace in {NAMESPACE}" + (f"; restarted {', '.join(restarted)}" if restarted else "")

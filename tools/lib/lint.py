@@ -121,13 +121,23 @@ def length():
     return problems
 
 
-def presets():
-    """Every command is explained, and every tool is a command."""
+def commands():
+    """Every command of ./dev is explained and has its tool."""
     text = (paths.ROOT / "dev").read_text()
-    commands = set(re.findall(r"^  ([a-z]+) +\S", text[text.index("<<'TEXT'"):text.index("\nTEXT")], re.M))
-    tools = {p.name for p in (paths.ROOT / "tools").iterdir() if p.is_file() and not p.suffix} - {"rootfs"}
-    return [f"tools/{t}: ./dev help does not mention it" for t in sorted(tools - commands)] + [
-        f"./dev help mentions {c}, but tools/{c} does not exist" for c in sorted(commands - tools - {"help"})]
+    explained = set(re.findall(r"^  ([a-z]+) +\S", text[text.index("<<'TEXT'"):text.index("\nTEXT")], re.M)) - {"help"}
+    accepted = {w for line in re.findall(r"^  ([a-z |]+)\) ", text, re.M) for w in line.split(" | ")} - {"help"}
+    return [f"./dev accepts {c} but does not explain it" for c in sorted(accepted - explained)] + [
+        f"./dev explains {c} but does not accept it" for c in sorted(explained - accepted)] + [
+        f"tools/{c} does not exist" for c in sorted(accepted) if not (paths.ROOT / "tools" / c).exists()]
+
+
+def chart_copies():
+    """The chart carries copies of crds/*.yaml."""
+    tool = paths.ROOT / "tools" / "sync_crds"
+    if not tool.exists():
+        return []
+    result = subprocess.run([tool, "--check"], capture_output=True, text=True)
+    return [] if result.returncode == 0 else ["charts/millrace/files/crds: not what crds/ says; run tools/sync_crds"]
 
 
 CHECKS = {
@@ -137,5 +147,6 @@ CHECKS = {
     "unfinished notes": undone,
     "white space": whitespace,
     "length of files": length,
-    "commands explained": presets,
+    "commands of ./dev": commands,
+    "CRDs in the chart": chart_copies,
 }
