@@ -26,7 +26,7 @@ constexpr std::int32_t kUncommittedWaitMs = 50;
 constexpr int kRetriesAtOnce = 2;
 // An answer without news after less than this was not waited for: asking again at once would spin.
 constexpr broker::Duration kWaited = std::chrono::milliseconds(25);
-constexpr int kFailuresWhenUnreadable = 8;
+constexpr int kFailuresWhenUnreadable = 10;
 
 template <class Endpoints>
 std::optional<broker::io::Endpoint> endpoint_of(std::int32_t id, const Endpoints& endpoints) {
@@ -75,8 +75,8 @@ void MetadataWatch::step() {
 void MetadataWatch::step_after_backoff() {
   const int n = failures_++;
   if (n < kRetriesAtOnce) return step();
-  const auto delay = std::min<broker::Duration>(options_.max_backoff,
-                                                options_.min_backoff * (1 << std::min(n, 10)));
+  const auto delay = std::min<broker::Duration>(
+      options_.max_backoff, options_.min_backoff * (1 << std::min(n - kRetriesAtOnce, 10)));
   timer_ = strand_.call_after(delay, [this] {
     timer_ = broker::io::kNoTimer;
     step();
