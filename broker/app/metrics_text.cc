@@ -4,8 +4,10 @@
 #include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <vector>
 
@@ -161,11 +163,33 @@ void add_controller(Families& out, const node::NodeMetrics& metrics) {
             {{"current_state", "leader"}});
 }
 
-void add_groups(Families& out, const coordinator::group::GroupMetrics& groups) {
+void add_groups(Families& out, const coordinator::group::GroupMetrics& groups,
+                const replication::MetricsSnapshot& snapshot) {
   out.gauge("kafka_coordinator_group_groupmetadatamanager_numgroups", "Groups coordinated here",
             static_cast<double>(groups.groups));
   out.gauge("kafka_coordinator_group_groupmetadatamanager_numoffsets", "Committed offsets",
-            static_cast<double>(groups.offsets));
+            static_cast<double>(groups.offsets.size()));
+  if (groups.offsets.size() > kMaxPartitionSeries) return;
+  const auto labels = [](const coordinator::group::OffsetGauge& o) {
+    return Labels{
+        {"consumergroup", o.group}, {"topic", o.topic}, {"partition", std::to_string(o.partition)}};
+  };
+  for (const auto& offset : groups.offsets) {
+    out.gauge("kafka_consumergroup_current_offset", "Offset committed by a group",
+              static_cast<double>(offset.offset), labels(offset));
+  }
+  // Lag is known where this broker leads the partition too.
+  std::map<std::pair<std::string, std::int32_t>, std::int64_t> ends;
+  for (const auto& p : snapshot.partitions) {
+    if (p.leader) ends[{p.topic, p.partition}] = p.high_watermark.value;
+  }
+  for (const auto& offset : groups.offsets) {
+    const auto end = ends.find({offset.topic, offset.partition});
+    if (end == ends.end()) continue;
+    out.gauge("kafka_consumergroup_lag", "Records between a group's offset and the high watermark",
+              static_cast<double>(std::max<std::int64_t>(0, end->second - offset.offset)),
+              labels(offset));
+  }
 }
 
 void add_listeners(Families& out, const node::Node& node) {
@@ -263,7 +287,7 @@ std::string metrics_text(node::Node& node) {
                {"version", kVersion}});
     add_replica_manager(out, metrics.replication);
     add_controller(out, metrics);
-    add_groups(out, metrics.groups);
+    add_groups(out, metrics.groups, metrics.replication);
     add_listeners(out, node);
     add_topics(out, metrics.replication);
     add_partitions(out, metrics.replication);

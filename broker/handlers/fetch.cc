@@ -108,18 +108,20 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   return plan;
 }
 
-Response::PartitionData answer(std::int32_t partition, FetchResult& result) {
+Response::PartitionData answer(std::int32_t partition, FetchResult& result, std::int16_t version) {
   Response::PartitionData data;
   data.partition_index = partition;
   data.error_code = wire(result.error);
   data.high_watermark = result.high_watermark.value;
   data.last_stable_offset = result.last_stable_offset.value;
   data.log_start_offset = result.log_start_offset.value;
-  if (result.diverging_epoch) {
+  if (version >= 12 && result.diverging_epoch) {
     data.diverging_epoch = {result.diverging_epoch->epoch.value,
                             result.diverging_epoch->end_offset.value};
   }
-  data.current_leader = {result.current_leader.leader.value, result.current_leader.epoch.value};
+  if (version >= 12) {
+    data.current_leader = {result.current_leader.leader.value, result.current_leader.epoch.value};
+  }
   for (const auto& aborted : result.aborted) {
     data.aborted_transactions->push_back({aborted.producer_id.value, aborted.first_offset.value});
   }
@@ -155,7 +157,8 @@ void finish(Services& services, Fetch& fetch) {
       add_node_endpoint(response, *state->image, result.current_leader.leader,
                         fetch.call.session().listener);
     }
-    response.responses.back().partitions.push_back(answer(key.partition, result));
+    response.responses.back().partitions.push_back(
+        answer(key.partition, result, fetch.call.version()));
   }
   fetch.call.reply(response);
 }

@@ -207,8 +207,9 @@ void handle_offset_fetch(Services& services, Call<FetchRequest> call) {
   ask.require_stable = call.request.require_stable;
   auto context = group_context(call);
   context.version = std::max<std::int16_t>(version, 8);  // the coordinator gets the batched form
+  Access access(services, call);
   auto fetch = std::make_unique<OffsetFetch>(
-      OffsetFetch{std::move(call), Access(services, call), {}, {}, {}});
+      OffsetFetch{std::move(call), std::move(access), {}, {}, {}});
   for (auto& group : groups) {
     fetch->asked_all.push_back(!group.topics.has_value());
     if (!fetch->access.may(AclOperation::kDescribe, ResourceType::kGroup, group.group_id)) {

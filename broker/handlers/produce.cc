@@ -90,8 +90,10 @@ void fill(Produce& produce, const Slot& slot, replication::ProduceResult result)
   for (auto& record : result.record_errors) {
     partition.record_errors.push_back({record.batch_index, std::move(record.message)});
   }
-  partition.current_leader = {result.current_leader.leader.value,
-                              result.current_leader.epoch.value};
+  if (produce.call.version() >= 10) {
+    partition.current_leader = {result.current_leader.leader.value,
+                                result.current_leader.epoch.value};
+  }
   if (result.error != ErrorCode::kNone) produce.failed = true;
 }
 

@@ -53,6 +53,15 @@ void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumReq
   }
   services.controller_strand->post([&services, call = std::move(call)]() mutable {
     auto response = services.metadata_log->describe_quorum(call.request);
+    if (call.version() < 2) {
+      response.nodes.clear();
+      for (auto& topic : response.topics) {
+        for (auto& partition : topic.partitions) {
+          for (auto& voter : partition.current_voters) voter.replica_directory_id = kZeroUuid;
+          for (auto& observer : partition.observers) observer.replica_directory_id = kZeroUuid;
+        }
+      }
+    }
     call.reply(response);
   });
 }

@@ -315,13 +315,12 @@ Result<void> Node::Impl::stop() {
   }
   if (membership_ != nullptr) run_and_wait(main(), [this] { membership_->stop(); });
   if (controller_ == nullptr) return {};
-  Result<void> closed = run_and_wait(main(), [this] {
-    auto result = controller_->shutdown();
+  run_and_wait(main(), [this] {
+    controller_->stop();
     metadata_log_->stop();
     replicating_ = false;
-    return result;
   });
-  if (replicas_ == nullptr) return closed;
+  if (replicas_ == nullptr) return {};
   const auto epoch = membership_ != nullptr && membership_->epoch().value >= 0
                          ? std::optional(membership_->epoch())
                          : std::nullopt;

@@ -124,7 +124,7 @@ class MetadataLog {
   bool answer_fetch(const protocol::FetchRequest& request, protocol::FetchResponse& response);
   void wake_fetches();
   void note_observer(const protocol::FetchRequest& request);
-  void name_leader(protocol::FetchResponse& response) const;
+  void name_leader(protocol::FetchResponse& response, std::int16_t version) const;
 
   Ports ports_;
   const std::shared_ptr<storage::Log> log_;

@@ -23,10 +23,10 @@ bool diverges(const std::optional<storage::EpochEnd>& end, LeaderEpoch epoch, Of
 
 }  // namespace
 
-void MetadataLog::name_leader(protocol::FetchResponse& response) const {
+void MetadataLog::name_leader(protocol::FetchResponse& response, std::int16_t version) const {
   auto& partition = response.responses.front().partitions.front();
   partition.current_leader = {leader_ ? options_.node_id.value : -1, epoch_.value};
-  if (!leader_) return;
+  if (!leader_ || version < 16) return;
   const Voter* self = voters_.find(options_.node_id, options_.directory_id);
   response.node_endpoints.push_back(
       {self->id.value, self->endpoint.host, self->endpoint.port, std::nullopt});
@@ -108,10 +108,10 @@ void MetadataLog::fetch(const protocol::FetchRequest& request, std::int16_t vers
   topic.partitions.emplace_back();
   note_observer(request);
   if (answer_fetch(request, response) || request.max_wait_ms <= 0) {
-    name_leader(response);
+    name_leader(response, version);
     return done(std::move(response));
   }
-  auto& parked = parked_.emplace_back(ParkedFetch{request, std::move(done)});
+  auto& parked = parked_.emplace_back(ParkedFetch{request, version, std::move(done)});
   parked.timer = ports_.strand.call_after(std::chrono::milliseconds(request.max_wait_ms),
                                           [this, alive = alive_, it = std::prev(parked_.end())] {
                                             if (!*alive) return;
@@ -139,7 +139,7 @@ void MetadataLog::wake_fetches() {
     topic.topic_id = kMetadataTopicId;
     topic.partitions.emplace_back();
     answer_fetch(parked.request, response);
-    name_leader(response);
+    name_leader(response, parked.version);
     parked.done(std::move(response));
   }
 }

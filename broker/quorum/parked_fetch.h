@@ -11,6 +11,7 @@ namespace broker::quorum {
 /// A fetch at the high watermark: answered when that moves, or when its time is over.
 struct MetadataLog::ParkedFetch {
   protocol::FetchRequest request;
+  std::int16_t version;
   UniqueFunction<void(protocol::FetchResponse)> done;
   io::TimerId timer = io::kNoTimer;
 };
