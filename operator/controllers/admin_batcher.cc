@@ -29,9 +29,21 @@ class Lane : public std::enable_shared_from_this<Lane<Item>> {
                             [self = this->shared_from_this()] { self->flush(); });
   }
 
+  /// Answers everything that still waits, and touches the client no more.
   void close() {
-    const std::lock_guard lock(mutex_);
-    send_ = nullptr;
+    // A send under way is finished first: the client is about to be destroyed.
+    const std::lock_guard sending(sending_);
+    std::vector<AdminBatcher::Done> unanswered;
+    {
+      const std::lock_guard lock(mutex_);
+      send_ = nullptr;
+      unanswered.swap(under_way_);
+      for (Waiting& one : waiting_) unanswered.push_back(std::move(one.done));
+      waiting_.clear();
+    }
+    for (const auto& done : unanswered) {
+      done({broker::ErrorCode::kNetworkException, "the connection was closed", {}});
+    }
   }
 
  private:
@@ -41,43 +53,52 @@ class Lane : public std::enable_shared_from_this<Lane<Item>> {
   };
 
   void flush() {
+    const std::lock_guard sending(sending_);
     std::vector<Item> items;
-    auto dones = std::make_shared<std::vector<AdminBatcher::Done>>();
     Send send;
     {
       const std::lock_guard lock(mutex_);
       const std::size_t n = std::min(waiting_.size(), shared_.options.max_items);
       for (std::size_t i = 0; i < n; ++i) {
         items.push_back(std::move(waiting_.front().item));
-        dones->push_back(std::move(waiting_.front().done));
+        under_way_.push_back(std::move(waiting_.front().done));
         waiting_.pop_front();
       }
       busy_ = n > 0;
       send = send_;
     }
-    if (items.empty()) return;
-    const auto finish = [self = this->shared_from_this(),
-                         dones](const kafka::ItemResults& results) {
-      for (std::size_t i = 0; i < dones->size(); ++i) {
-        (*dones)[i](i < results.size() ? results[i]
-                                       : kafka::ItemResult{broker::ErrorCode::kUnknownServerError,
-                                                           "the answer lacks this item",
-                                                           {}});
-      }
-      self->flush();
-    };
-    if (!send || !shared_.may_write()) {
+    if (items.empty() || !send) return;
+    if (!shared_.may_write()) {
       finish(kafka::ItemResults(
           items.size(), {broker::ErrorCode::kNotController, "this operator does not lead", {}}));
       return;
     }
-    send(std::move(items), finish);
+    send(std::move(items), [self = this->shared_from_this()](kafka::ItemResults results) {
+      self->finish(std::move(results));
+    });
+  }
+
+  void finish(const kafka::ItemResults& results) {
+    std::vector<AdminBatcher::Done> dones;
+    {
+      const std::lock_guard lock(mutex_);
+      dones.swap(under_way_);  // empty when closed
+    }
+    for (std::size_t i = 0; i < dones.size(); ++i) {
+      dones[i](i < results.size()
+                   ? results[i]
+                   : kafka::ItemResult{
+                         broker::ErrorCode::kUnknownServerError, "the answer lacks this item", {}});
+    }
+    flush();
   }
 
   const Shared shared_;
-  std::mutex mutex_;
-  Send send_;  // empty once closed
+  std::recursive_mutex sending_;  // the client may answer from inside the call
+  std::mutex mutex_;              // of what follows; never held while calling out
+  Send send_;                     // empty once closed
   std::deque<Waiting> waiting_;
+  std::vector<AdminBatcher::Done> under_way_;
   bool busy_ = false;  // a flush is scheduled or a request under way
 };
 
@@ -115,7 +136,6 @@ AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& sch
 }
 
 AdminBatcher::~AdminBatcher() {
-  // Batches still scheduled answer "not the leader" instead of touching the client.
   lanes_->create_topics->close();
   lanes_->delete_topics->close();
   lanes_->create_partitions->close();

@@ -101,7 +101,7 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     on_gone(key);
     return Outcome::done();
   }
-  auto read = read_cluster(context_, *object);
+  auto read = api::parse_cluster(json::parse(object->json, nullptr, false));
   if (!read.ok()) return report_unreadable(context_, *object, read.error().detail);
   api::Cluster& cluster = *read;
   if (cluster.metadata.is_paused()) {
@@ -111,7 +111,9 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     return written.ok() ? Outcome::done() : Outcome::failed(written.error());
   }
 
+  // What the user wrote is judged, not what becomes of it here.
   plan::ClusterInput input{.cluster = cluster, .errors = api::validate(cluster)};
+  context_.infrastructure.adapt(cluster);
   broker::WallMs renew_at = 0;
   std::optional<broker::Error> failure;
   if (input.errors.empty()) {
@@ -135,6 +137,12 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   }
   input.now = context_.timestamp();
 
+  // An operator that starts does not know yet; what its predecessor saw stands meanwhile.
+  const ClusterHandlePtr handle = context_.clusters.find(ref_of(key));
+  if (!input.synced && handle && handle->is_connecting() && !failure && input.errors.empty() &&
+      plan::is_ready(cluster.status.conditions)) {
+    return Outcome::again(std::chrono::milliseconds(500));
+  }
   const api::ClusterStatus before = cluster.status;
   const api::ClusterStatus status = plan::plan_cluster_status(input);
   const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
@@ -144,7 +152,6 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   if (failure) return Outcome::failed(*failure);
   if (!input.errors.empty()) return Outcome::done();
 
-  const ClusterHandlePtr handle = context_.clusters.find(ref_of(key));
   if (input.synced && handle) {
     apply_dynamic_config(context_, cluster, object->generation, *handle, *image);
   }

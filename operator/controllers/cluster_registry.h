@@ -22,8 +22,13 @@ class ClusterHandle {
   const kafka::ConnectionSpec& spec() const { return spec_; }
   kafka::ClusterView& view() { return connection_->view(); }
   AdminBatcher& admin() { return batcher_; }
+  /// Too young to say that the cluster cannot be reached.
+  bool is_connecting() const { return std::chrono::steady_clock::now() - opened_at_ < kPatience; }
 
  private:
+  static constexpr std::chrono::seconds kPatience{5};
+
+  const broker::Instant opened_at_ = std::chrono::steady_clock::now();
   const kafka::ConnectionSpec spec_;
   const std::unique_ptr<kafka::ClusterConnection> connection_;
   AdminBatcher batcher_;  // before the connection goes

@@ -96,7 +96,6 @@ Target gather_target(const Context& context, const api::ClusterRef& ref) {
   }
   target.image = target.handle->view().image();
   target.cluster_id = target.handle->view().cluster_id();
-  target.connected_before = target.image != nullptr;
   if (!target.image || !target.handle->view().synced()) {
     target.problem =
         plan::Verdict{api::reason::kClusterNotReady,

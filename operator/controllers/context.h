@@ -56,8 +56,7 @@ struct Context {
 struct Target {
   /// Why nothing can be done now; nullopt: connected, `image` is current.
   std::optional<plan::Verdict> problem;
-  bool gone = false;              // there is no such object, or it is being deleted
-  bool connected_before = false;  // an image is known, though it may be old
+  bool gone = false;  // there is no such object, or it is being deleted
   ClusterHandlePtr handle;
   std::shared_ptr<const broker::metadata::MetadataImage> image;
   std::string cluster_id;

@@ -27,11 +27,11 @@ std::optional<Outcome> settle_without_kafka(const Context& context, const kube::
     wanted = not_ready(resource.status, {errors.front().reason, api::to_string(errors)},
                        resource.metadata.generation, context.timestamp());
   } else if (target.problem) {
-    // Brokers that are away for a moment are no news about what was Ready for this generation: a
-    // thousand status writes per broker restart would help nobody.
+    // Brokers that are away, or an operator that has just started, are no news about what was Ready
+    // for this generation: the Cluster says so; a thousand status writes would help nobody.
     const bool was_ready = plan::is_ready(resource.status.conditions) &&
                            resource.status.observed_generation == resource.metadata.generation;
-    if (target.connected_before && was_ready) return Outcome::done();
+    if (!target.gone && was_ready) return Outcome::done();
     wanted = not_ready(resource.status, *target.problem, resource.metadata.generation,
                        context.timestamp());
   }

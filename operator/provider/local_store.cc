@@ -305,6 +305,11 @@ void LocalStore::subscribe(const Kind& kind, ChangeHandler handler) {
   handlers_[std::string(kind.kind)].push_back(std::move(handler));
 }
 
+void LocalStore::forget_subscribers() {
+  const std::lock_guard lock(mutex_);
+  handlers_.clear();
+}
+
 void LocalStore::on_changed(const ObjectPtr&, const ObjectPtr&) {}
 
 void LocalStore::restore(const ObjectPtr& object, const std::string& applied) {

@@ -48,6 +48,8 @@ class LocalStore : public ResourceStore {
   /// Changes made through the port: what "zero writes when idle" counts. Writes that change nothing
   /// count too.
   std::uint64_t writes() const { return writes_.load(); }
+  /// The process that subscribed is dead.
+  void forget_subscribers();
   struct RecordedEvent {
     ObjectKey about;
     bool warning = false;

@@ -77,7 +77,8 @@ bool http_ok(std::uint16_t port, const std::string& path) {
 std::map<std::string, std::string> entries_of(const Object& object) {
   std::map<std::string, std::string> out;
   const json document = json::parse(object.json, nullptr, false);
-  for (const auto& [key, value] : document.value("data", json::object()).items()) {
+  const json data = document.value("data", json::object());  // items() only refers to it
+  for (const auto& [key, value] : data.items()) {
     const std::string text = value.get<std::string>();
     if (*object.kind == kube::kSecret) {
       const auto bytes = broker::base64_decode(text);

@@ -6,6 +6,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -63,6 +64,17 @@ void add_document(const std::string& path, const json& document, std::vector<Fil
   out.push_back({path, document.dump()});
 }
 
+/// Whether some YAML reader would take it for a number, a time, a boolean or null.
+bool needs_quotes(const std::string& text) {
+  if (text.empty() || std::isdigit(static_cast<unsigned char>(text.front())) != 0) return true;
+  std::string lower;
+  for (const char c : text) lower += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  static constexpr std::string_view kWords[] = {"true", "false", "null", "yes", "no",
+                                                "on",   "off",   "~",    "y",   "n"};
+  return json::accept(text) ||
+         std::find(std::begin(kWords), std::end(kWords), lower) != std::end(kWords);
+}
+
 void emit(YAML::Emitter& out, const json& value) {
   if (value.is_object()) {
     out << YAML::BeginMap;
@@ -78,8 +90,7 @@ void emit(YAML::Emitter& out, const json& value) {
   } else if (value.is_string()) {
     const auto& text = value.get_ref<const std::string&>();
     // What would be read back as something else is quoted.
-    const bool ambiguous = text.empty() || json::accept(text) || text == "~";
-    if (ambiguous) out << YAML::DoubleQuoted;
+    if (needs_quotes(text)) out << YAML::DoubleQuoted;
     out << text;
   } else {
     out << value.dump();

@@ -1,0 +1,408 @@
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "operator/controllers/fake_kafka_for_tests.h"
+#include "operator/controllers/operator.h"
+#include "operator/controllers/secret_memory.h"
+#include "operator/provider/kubernetes_infrastructure.h"
+#include "operator/provider/local_store.h"
+
+namespace op::controllers {
+namespace {
+
+using kube::ObjectPtr;
+using nlohmann::json;
+using provider::LocalStore;
+
+json cluster_spec() {
+  return json::parse(R"({
+    "version": "1.0",
+    "pools": [{"name": "main", "roles": ["Controller", "Broker"], "replicas": 1,
+               "storage": {"volumes": [{"name": "data", "size": "1Gi"}]}}],
+    "tenants": [{"namespaceSelector": {"matchLabels": {"team": "shop"}}, "prefixes": ["shop."]}],
+    "authorization": {"type": "Simple", "superUsers": ["User:admin"]}})");
+}
+
+std::string resource(const char* kind, const std::string& ns, const std::string& name,
+                     const json& spec) {
+  return json{{"apiVersion", "millrace.io/v1beta1"},
+              {"kind", kind},
+              {"metadata", {{"name", name}, {"namespace", ns}}},
+              {"spec", spec}}
+      .dump();
+}
+
+json in_orders(json spec) {
+  spec["clusterRef"] = {{"name", "orders"}, {"namespace", "kafka"}};
+  return spec;
+}
+
+/// An API server in memory and one Kafka; the operator can be killed and started anew.
+class World {
+ public:
+  World() { start_operator(); }
+
+  void start_operator() {
+    op.reset();
+    store.forget_subscribers();
+    op = std::make_unique<Operator>(Operator::Ports{store, infrastructure, connector, scheduler},
+                                    OperatorSettings{});
+  }
+  /// Until nothing is due: reconciles, lingering batches, pods that become ready.
+  void settle() {
+    for (int round = 0; round < 200; ++round) {
+      int work = op->runner().run_until_idle(2000);
+      work += scheduler.run_all() ? 1 : 0;
+      work += run_pods() ? 1 : 0;
+      if (work == 0) return;
+    }
+    FAIL() << "it never settles";
+  }
+  /// Plays StatefulSet controller and kubelet.
+  bool run_pods() {
+    bool changed = false;
+    for (const ObjectPtr& set : store.list(kube::kStatefulSet, "", "")) {
+      const json document = json::parse(set->json);
+      const std::string name = set->key.name + "-0";
+      if (store.get(kube::kPod, {set->key.ns, name})) continue;
+      json meta = document["spec"]["template"]["metadata"];
+      meta["name"] = name;
+      meta["namespace"] = set->key.ns;
+      meta["ownerReferences"] = {{{"uid", set->uid}}};
+      EXPECT_TRUE(
+          store.put(json{{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", meta}}.dump()).ok());
+      EXPECT_TRUE(store
+                      .put_status(kube::kPod, {set->key.ns, name},
+                                  R"({"conditions":[{"type":"Ready","status":"True"}]})")
+                      .ok());
+      start_kafka(document["spec"]["template"]["spec"]["volumes"][0]["configMap"]["name"]);
+      changed = true;
+    }
+    return changed;
+  }
+  /// An empty disk is formatted with what cluster.json says.
+  void start_kafka(const std::string& config_map) {
+    const json config = document(kube::kConfigMap, config_map);
+    kafka.cluster_id = json::parse(config["data"]["cluster.json"].get<std::string>())["clusterId"];
+    kafka.up = true;
+    kafka.announce({.everything = true});
+  }
+  void make_cluster() {
+    put("Cluster", "kafka", "orders", cluster_spec());
+    settle();
+  }
+  void put(const char* kind, const std::string& ns, const std::string& name, const json& spec) {
+    const auto stored = store.put(resource(kind, ns, name, spec));
+    ASSERT_TRUE(stored.ok()) << stored.error().detail;
+  }
+  json status(const kube::Kind& kind, const std::string& ns, const std::string& name) const {
+    const auto object = store.get(kind, {ns, name});
+    return object ? json::parse(object->json).value("status", json::object()) : json();
+  }
+  std::string ready(const kube::Kind& kind, const std::string& ns, const std::string& name) const {
+    for (const json& c : status(kind, ns, name).value("conditions", json::array())) {
+      if (c["type"] == "Ready") {
+        return c["status"].get<std::string>() + " " + c["reason"].get<std::string>();
+      }
+    }
+    return "none";
+  }
+  json document(const kube::Kind& kind, const std::string& name) const {
+    const auto object = store.get(kind, {"kafka", name});
+    return object ? json::parse(object->json) : json();
+  }
+
+  LocalStore store;
+  provider::KubernetesInfrastructure infrastructure;
+  FakeKafka kafka;
+  FakeConnector connector{kafka};
+  ManualScheduler scheduler;
+  std::unique_ptr<Operator> op;
+};
+
+TEST(ClusterLoop, MakesEveryChildAndIsReadyWhenBrokersAndKafkaAre) {
+  World world;
+  world.make_cluster();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready")
+      << world.status(kube::kCluster, "kafka", "orders").dump(1);
+  EXPECT_EQ(world.store.list(kube::kStatefulSet, "kafka", "").size(), 1u);
+  EXPECT_GE(world.store.list(kube::kSecret, "kafka", "").size(), 4u);
+  EXPECT_EQ(world.connector.last.controllers.front().host,
+            "orders-main-0.orders-brokers.kafka.svc");
+  EXPECT_FALSE(world.connector.last.certificate_pem.empty());
+}
+
+TEST(ClusterLoop, ConvergedInputWritesNothing) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "t", in_orders({{"name", "t"}, {"partitions", 2}}));
+  world.put("User", "kafka", "alice", in_orders(json::object()));
+  world.put("ACL", "kafka", "a",
+            in_orders({{"userRef", {{"name", "alice"}}},
+                       {"roles", {{{"type", "Producer"}, {"topics", {{{"name", "t"}}}}}}}}));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "True Ready");
+  EXPECT_EQ(world.ready(kube::kUser, "kafka", "alice"), "True Ready");
+  EXPECT_EQ(world.ready(kube::kAcl, "kafka", "a"), "True Ready");
+  const auto writes = world.store.writes();
+  const int requests = world.kafka.requests;
+  world.start_operator();  // a fresh one looks at everything again
+  for (const kube::Kind* kind : {&kube::kCluster, &kube::kTopic, &kube::kUser, &kube::kAcl}) {
+    world.store.subscribe(*kind, [](const ObjectPtr& old, const ObjectPtr& now) {
+      ADD_FAILURE() << "changed from " << (old ? old->json : "nothing") << " to "
+                    << (now ? now->json : "nothing");
+    });
+  }
+  world.settle();
+  EXPECT_EQ(world.store.writes(), writes);
+  EXPECT_EQ(world.kafka.requests, requests);
+}
+
+TEST(ClusterLoop, RepairsChildrenThatWereDeletedOrEdited) {
+  World world;
+  world.make_cluster();
+  for (const kube::Kind* kind : {&kube::kService, &kube::kConfigMap, &kube::kSecret,
+                                 &kube::kStatefulSet, &kube::kNetworkPolicy}) {
+    for (const ObjectPtr& child : world.store.list(*kind, "kafka", "")) {
+      SCOPED_TRACE(std::string(kind->kind) + " " + child->key.name);
+      const json before = json::parse(child->json);
+      ASSERT_TRUE(world.store.remove_as_user(*kind, child->key).ok());
+      world.settle();
+      const auto again = world.store.get(*kind, child->key);
+      ASSERT_NE(again, nullptr);
+      EXPECT_EQ(json::parse(again->json).value("data", json()), before.value("data", json()));
+      json edited = json::parse(again->json);
+      edited["metadata"]["labels"].erase("app.kubernetes.io/part-of");
+      if (edited.contains("data")) edited["data"].begin().value() = "YQ==";
+      ASSERT_TRUE(world.store.put(edited.dump()).ok());
+      world.settle();
+      const json repaired = json::parse(world.store.get(*kind, child->key)->json);
+      EXPECT_EQ(repaired["metadata"]["labels"], before["metadata"]["labels"]);
+      EXPECT_EQ(repaired.value("data", json()), before.value("data", json()));
+    }
+  }
+}
+
+TEST(ClusterLoop, WhatCannotBeDoneIsRefusedAndTheRunningClusterStays) {
+  World world;
+  world.make_cluster();
+  const auto set = world.store.get(kube::kStatefulSet, {"kafka", "orders-main"});
+  json spec = cluster_spec();
+  spec["pools"][0]["replicas"] = 3;
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False NotSupportedYet");
+  EXPECT_EQ(world.store.get(kube::kStatefulSet, {"kafka", "orders-main"})->resource_version,
+            set->resource_version);
+}
+
+TEST(TopicLoop, AThousandTopicsAreAFewRequests) {
+  World world;
+  world.make_cluster();
+  const int before = world.kafka.requests;
+  for (int i = 0; i < 1000; ++i) {
+    world.put("Topic", "kafka", "t" + std::to_string(i), in_orders({{"partitions", 1}}));
+  }
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t0"), "True Ready");
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t999"), "True Ready");
+  EXPECT_LE(world.kafka.requests - before, 3);
+}
+
+TEST(TopicLoop, RepairsDriftAtOnceAndReportsATopicDeletedOutside) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "t", in_orders({{"config", {{"retention.ms", "1000"}}}}));
+  world.settle();
+  const broker::metadata::ConfigResource config{broker::metadata::ConfigResourceType::kTopic, "t"};
+  world.kafka.change([&](auto& image) {
+    image.configs.by_resource.set(config, {{"retention.ms", "5"}, {"segment.ms", "7"}});
+  });
+  world.kafka.announce({.topics = {"t"}});
+  world.settle();
+  const auto& repaired = world.kafka.image()->configs.of(config);
+  EXPECT_EQ(repaired.at("retention.ms"), "1000");
+  EXPECT_EQ(repaired.at("segment.ms"), "7");  // not ours
+  world.kafka.erase("t");
+  world.kafka.announce({.topics = {"t"}});
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False DeletedOutside");
+  EXPECT_EQ(world.kafka.topic("t"), nullptr);
+}
+
+TEST(TopicLoop, ARefusalShowsInStatusAndIsNotHammered) {
+  World world;
+  world.make_cluster();
+  world.kafka.refuse["t"] = broker::ErrorCode::kPolicyViolation;
+  world.put("Topic", "kafka", "t", in_orders(json::object()));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False RejectedByBroker");
+  const int requests = world.kafka.requests;
+  for (int i = 0; i < 5; ++i) world.kafka.announce({.topics = {"t"}});
+  world.settle();
+  EXPECT_EQ(world.kafka.requests, requests);
+}
+
+TEST(TopicLoop, TheOlderOfTwoWinsAndTheOtherTakesOver) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "a", in_orders({{"name", "same"}, {"onDelete", "Retain"}}));
+  world.put("Topic", "kafka", "b", in_orders({{"name", "same"}}));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "a"), "True Ready");
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "b"), "False Conflict");
+  ASSERT_TRUE(world.store.remove_as_user(kube::kTopic, {"kafka", "a"}).ok());
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "b"), "True Ready");
+}
+
+TEST(TopicLoop, DeletesInKafkaOnlyWhenAskedTo) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "keep", in_orders(json::object()));
+  world.put("Topic", "kafka", "drop", in_orders({{"onDelete", "Delete"}}));
+  world.settle();
+  EXPECT_TRUE(world.store.get(kube::kTopic, {"kafka", "keep"})->finalizers.empty());
+  ASSERT_TRUE(world.store.remove_as_user(kube::kTopic, {"kafka", "keep"}).ok());
+  ASSERT_TRUE(world.store.remove_as_user(kube::kTopic, {"kafka", "drop"}).ok());
+  world.settle();
+  EXPECT_NE(world.kafka.topic("keep"), nullptr);
+  EXPECT_EQ(world.kafka.topic("drop"), nullptr);
+  EXPECT_EQ(world.store.get(kube::kTopic, {"kafka", "drop"}), nullptr);
+}
+
+TEST(TopicLoop, AnEmptiedClusterIsNotFilledByItself) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "t", in_orders({{"onMissing", "Recreate"}}));
+  world.settle();
+  world.kafka.erase("t");
+  world.kafka.cluster_id = "another-cluster-id-000";
+  world.kafka.announce({.everything = true});
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False ClusterIdChanged");
+  EXPECT_EQ(world.kafka.topic("t"), nullptr);
+}
+
+TEST(Loops, ADeletedClusterHoldsNoFinalizer) {
+  World world;
+  world.make_cluster();
+  world.put("User", "kafka", "alice", in_orders(json::object()));
+  world.put("Topic", "kafka", "t", in_orders({{"onDelete", "Delete"}}));
+  world.settle();
+  ASSERT_TRUE(world.store.remove_as_user(kube::kCluster, {"kafka", "orders"}).ok());
+  ASSERT_TRUE(world.store.remove_as_user(kube::kUser, {"kafka", "alice"}).ok());
+  ASSERT_TRUE(world.store.remove_as_user(kube::kTopic, {"kafka", "t"}).ok());
+  world.settle();
+  EXPECT_EQ(world.store.get(kube::kUser, {"kafka", "alice"}), nullptr);
+  EXPECT_EQ(world.store.get(kube::kTopic, {"kafka", "t"}), nullptr);
+}
+
+TEST(UserLoop, KeepsThePasswordWhenItsSecretIsDeleted) {
+  World world;
+  world.make_cluster();
+  world.put("User", "kafka", "alice", in_orders(json::object()));
+  world.settle();
+  const ObjectKey secret{"kafka", "alice"};
+  const auto before = secret_data(*world.store.get(kube::kSecret, secret));
+  EXPECT_FALSE(before.at("password").empty());
+  EXPECT_FALSE(before.at("client.properties").empty());
+  ASSERT_TRUE(world.store.remove_as_user(kube::kSecret, secret).ok());
+  const int requests = world.kafka.requests;
+  world.settle();
+  EXPECT_EQ(secret_data(*world.store.get(kube::kSecret, secret)), before);
+  EXPECT_EQ(world.kafka.requests, requests);
+}
+
+TEST(UserLoop, AStrangersSecretIsNotTakenOver) {
+  World world;
+  world.make_cluster();
+  const json secret{{"apiVersion", "v1"},
+                    {"kind", "Secret"},
+                    {"metadata", {{"name", "alice"}, {"namespace", "kafka"}}},
+                    {"data", {{"x", "eA=="}}}};
+  ASSERT_TRUE(world.store.put(secret.dump()).ok());
+  world.put("User", "kafka", "alice", in_orders(json::object()));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kUser, "kafka", "alice"), "False SecretConflict");
+  EXPECT_EQ(world.document(kube::kSecret, "alice")["data"], secret["data"]);
+}
+
+TEST(UserLoop, PasswordFromASecretAndItsAbsence) {
+  World world;
+  world.make_cluster();
+  world.put("User", "kafka", "alice",
+            in_orders({{"authentication",
+                        {{"type", "ScramSha512"},
+                         {"passwordFrom", {{"secretKeyRef", {{"name", "p"}, {"key", "k"}}}}}}}}));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kUser, "kafka", "alice"), "False SecretNotFound");
+}
+
+TEST(Tenants, AForeignNamespaceGetsItsPrefixesAndNoSuperUser) {
+  World world;
+  world.make_cluster();
+  ASSERT_TRUE(world.store
+                  .put(R"({"apiVersion":"v1","kind":"Namespace",
+                           "metadata":{"name":"shop","labels":{"team":"shop"}}})")
+                  .ok());
+  world.put("Topic", "shop", "good", in_orders({{"name", "shop.orders"}}));
+  world.put("Topic", "shop", "bad", in_orders({{"name", "billing.orders"}}));
+  world.put("Topic", "other", "bad", in_orders({{"name", "shop.x"}}));
+  world.put("User", "shop", "admin", in_orders(json::object()));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "shop", "good"), "True Ready");
+  EXPECT_EQ(world.ready(kube::kTopic, "shop", "bad"), "False NotAdmitted");
+  EXPECT_EQ(world.ready(kube::kTopic, "other", "bad"), "False NotAdmitted");
+  EXPECT_EQ(world.ready(kube::kUser, "shop", "admin"), "False NotAdmitted");
+  EXPECT_TRUE(world.kafka.image()->scram.credentials.empty());
+}
+
+TEST(AclLoop, ABindingOfTwoResourcesGoesWithItsLastOwner) {
+  World world;
+  world.make_cluster();
+  world.put("User", "kafka", "alice", in_orders(json::object()));
+  const json spec = in_orders(
+      {{"principal", "User:alice"},
+       {"rules", {{{"resource", {{"type", "Topic"}, {"name", "t"}}}, {"operations", {"Read"}}}}}});
+  world.put("ACL", "kafka", "one", spec);
+  world.put("ACL", "kafka", "two", spec);
+  world.settle();
+  EXPECT_EQ(world.kafka.image()->acls.by_id.size(), 1u);
+  ASSERT_TRUE(world.store.remove_as_user(kube::kAcl, {"kafka", "one"}).ok());
+  world.settle();
+  EXPECT_EQ(world.store.get(kube::kAcl, {"kafka", "one"}), nullptr);
+  EXPECT_EQ(world.kafka.image()->acls.by_id.size(), 1u);
+  ASSERT_TRUE(world.store.remove_as_user(kube::kAcl, {"kafka", "two"}).ok());
+  world.settle();
+  EXPECT_EQ(world.kafka.image()->acls.by_id.size(), 0u);
+}
+
+/// Killed after any number of reconciles, and once more, it ends where an undisturbed one ends,
+/// with one object of each name.
+TEST(Loops, AnOperatorKilledAnywhereEndsInTheSameState) {
+  for (int kill_after = 0; kill_after < 20; ++kill_after) {
+    SCOPED_TRACE(::testing::Message() << "killed after " << kill_after);
+    World world;
+    world.put("Cluster", "kafka", "orders", cluster_spec());
+    world.put("Topic", "kafka", "t", in_orders({{"partitions", 3}}));
+    world.put("User", "kafka", "alice", in_orders(json::object()));
+    world.op->runner().run_until_idle(kill_after);
+    if (kill_after % 2 == 1) world.scheduler.run_all();
+    world.start_operator();
+    world.op->runner().run_until_idle(200);
+    world.kafka.cluster_id = world.status(kube::kCluster, "kafka", "orders").value("clusterId", "");
+    world.start_operator();
+    world.settle();
+    EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+    EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "True Ready");
+    EXPECT_EQ(world.ready(kube::kUser, "kafka", "alice"), "True Ready");
+    EXPECT_EQ(world.kafka.image()->topics.ids.size(), 1u);
+    EXPECT_EQ(world.kafka.image()->scram.credentials.size(), 1u);
+    EXPECT_EQ(world.store.list(kube::kSecret, "kafka", "").size(), 5u);
+  }
+}
+
+}  // namespace
+}  // namespace op::controllers

@@ -1,0 +1,239 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "broker/common/rng.h"
+#include "broker/metadata/image.h"
+#include "broker/security/scram.h"
+#include "operator/kafka/cluster_view.h"
+#include "operator/reconcile/delayed_tasks.h"
+
+namespace op::controllers {
+
+/// Time for tests: what is delayed runs when asked.
+class ManualScheduler final : public reconcile::Scheduler {
+ public:
+  void after(broker::Duration, broker::Task task) override { tasks_.push_back(std::move(task)); }
+  bool run_all() {
+    const bool any = !tasks_.empty();
+    while (!tasks_.empty()) {
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+    return any;
+  }
+
+ private:
+  std::deque<broker::Task> tasks_;
+};
+
+/// One Kafka cluster that does at once what it is asked, and shows it in its image. Survives
+/// operators; counts requests.
+class FakeKafka {
+ public:
+  FakeKafka() {
+    image_ = broker::metadata::MetadataImage::empty();
+    change([](broker::metadata::MetadataImage& image) {
+      broker::metadata::BrokerRegistration broker;
+      broker.fenced = false;
+      image.cluster.brokers.set(broker.id, broker);
+    });
+  }
+
+  template <class F>
+  void change(F edit) {
+    auto next = std::make_shared<broker::metadata::MetadataImage>(*image_);
+    edit(*next);
+    image_ = std::move(next);
+  }
+  void announce(const kafka::Changes& changes) {
+    for (const auto& [id, callback] : listeners) callback(changes);
+  }
+  std::shared_ptr<const broker::metadata::MetadataImage> image() const { return image_; }
+  const broker::metadata::TopicImage* topic(const std::string& name) const {
+    return image_->topics.find(name);
+  }
+
+  kafka::ItemResult create(const kafka::NewTopic& wanted) {
+    if (topic(wanted.name) != nullptr) return {broker::ErrorCode::kTopicAlreadyExists, "", {}};
+    if (refuse.contains(wanted.name)) return {refuse[wanted.name], "refused by the test", {}};
+    broker::metadata::TopicImage made;
+    made.name = wanted.name;
+    made.id = broker::Uuid::random(rng_);
+    for (std::int32_t i = 0; i < std::max(wanted.partitions, 1); ++i) {
+      made.partitions.set(i, {.replicas = {broker::BrokerId{0}}, .isr = {broker::BrokerId{0}}});
+    }
+    change([&](broker::metadata::MetadataImage& image) {
+      image.topics.by_id.set(made.id, made);
+      image.topics.ids.set(made.name, made.id);
+      broker::config::ConfigMap configs;
+      for (const auto& [key, value] : wanted.configs) configs[key] = value;
+      image.configs.by_resource.set({broker::metadata::ConfigResourceType::kTopic, made.name},
+                                    configs);
+    });
+    return {broker::ErrorCode::kNone, "", made.id};
+  }
+  void erase(const std::string& name) {
+    change([&](broker::metadata::MetadataImage& image) {
+      if (const auto* id = image.topics.ids.find(name)) image.topics.by_id.erase(*id);
+      image.topics.ids.erase(name);
+      image.configs.by_resource.erase(
+          broker::metadata::ConfigResource{broker::metadata::ConfigResourceType::kTopic, name});
+    });
+  }
+
+  std::string cluster_id;
+  bool up = false;
+  int requests = 0;
+  int items = 0;
+  std::map<std::string, broker::ErrorCode> refuse;  // topic -> answer to its creation
+  std::map<int, kafka::Connector::ChangeCallback> listeners;
+  int next_listener = 0;
+
+ private:
+  broker::Rng rng_{7};
+  std::shared_ptr<const broker::metadata::MetadataImage> image_;
+};
+
+class FakeConnection final : public kafka::ClusterConnection,
+                             public kafka::ClusterView,
+                             public kafka::AdminClient {
+ public:
+  FakeConnection(FakeKafka& kafka, kafka::Connector::ChangeCallback on_change)
+      : kafka_(kafka), id_(kafka.next_listener++) {
+    kafka_.listeners[id_] = std::move(on_change);
+  }
+  ~FakeConnection() override { kafka_.listeners.erase(id_); }
+
+  kafka::ClusterView& view() override { return *this; }
+  kafka::AdminClient& admin() override { return *this; }
+  std::shared_ptr<const broker::metadata::MetadataImage> image() const override {
+    return kafka_.up ? kafka_.image() : nullptr;
+  }
+  bool synced() const override { return kafka_.up; }
+  std::string cluster_id() const override { return kafka_.cluster_id; }
+  std::string problem() const override { return kafka_.up ? "" : "connection refused"; }
+
+  void create_topics(std::vector<kafka::NewTopic> topics, Done done) override {
+    kafka::Changes changes;
+    answer(topics, done, [&](const kafka::NewTopic& t) {
+      changes.topics.push_back(t.name);
+      return kafka_.create(t);
+    });
+    kafka_.announce(changes);
+  }
+  void delete_topics(std::vector<std::string> names, Done done) override {
+    kafka::Changes changes{.topics = names};
+    answer(names, done, [&](const std::string& name) {
+      kafka_.erase(name);
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
+  void create_partitions(std::vector<kafka::PartitionGrowth> growths, Done done) override {
+    answer(growths, done, [](const auto&) { return kafka::ItemResult{}; });
+  }
+  void incremental_alter_configs(std::vector<kafka::ConfigAlteration> alterations,
+                                 Done done) override {
+    kafka::Changes changes;
+    answer(alterations, done, [&](const kafka::ConfigAlteration& a) {
+      changes.topics.push_back(a.name);
+      kafka_.change([&](broker::metadata::MetadataImage& image) {
+        const broker::metadata::ConfigResource resource{
+            static_cast<broker::metadata::ConfigResourceType>(a.type), a.name};
+        broker::config::ConfigMap configs = image.configs.of(resource);
+        for (const auto& c : a.changes) {
+          if (c.value) {
+            configs[c.key] = *c.value;
+          } else {
+            configs.erase(c.key);
+          }
+        }
+        image.configs.by_resource.set(resource, configs);
+      });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
+  void create_acls(std::vector<broker::security::AclBinding> bindings, Done done) override {
+    kafka::Changes changes;
+    answer(bindings, done, [&](const broker::security::AclBinding& b) {
+      changes.principals.push_back(b.principal);
+      for (const auto& [id, binding] : kafka_.image()->acls.by_id) {
+        if (binding == b) return kafka::ItemResult{};
+      }
+      kafka_.change([&](auto& image) { image.acls.by_id.set(broker::Uuid::random(rng_), b); });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
+  void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) override {
+    kafka::Changes changes;
+    answer(bindings, done, [&](const broker::security::AclBinding& b) {
+      changes.principals.push_back(b.principal);
+      kafka_.change([&](broker::metadata::MetadataImage& image) {
+        const auto before = image.acls.by_id;
+        for (const auto& [id, binding] : before) {
+          if (binding == b) image.acls.by_id.erase(id);
+        }
+      });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
+  void alter_scram_credentials(std::vector<kafka::ScramChange> wanted, Done done) override {
+    kafka::Changes changes;
+    answer(wanted, done, [&](const kafka::ScramChange& c) {
+      changes.users.push_back(c.username);
+      kafka_.change([&](broker::metadata::MetadataImage& image) {
+        const std::pair key(c.username, c.mechanism);
+        if (c.remove) {
+          image.scram.credentials.erase(key);
+        } else {
+          image.scram.credentials.set(
+              key, *broker::security::scram_credential_from_salted(c.mechanism, c.salted_password,
+                                                                   c.salt, c.iterations));
+        }
+      });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
+
+ private:
+  template <class Item, class F>
+  void answer(const std::vector<Item>& items, const Done& done, F act) {
+    ++kafka_.requests;
+    kafka_.items += static_cast<int>(items.size());
+    kafka::ItemResults results;
+    for (const Item& item : items) results.push_back(act(item));
+    done(std::move(results));
+  }
+
+  FakeKafka& kafka_;
+  const int id_;
+  broker::Rng rng_{11};
+};
+
+class FakeConnector final : public kafka::Connector {
+ public:
+  explicit FakeConnector(FakeKafka& kafka) : kafka_(kafka) {}
+  broker::Result<std::unique_ptr<kafka::ClusterConnection>> connect(
+      const kafka::ConnectionSpec& spec, ChangeCallback on_change) override {
+    last = spec;
+    return std::unique_ptr<kafka::ClusterConnection>(
+        std::make_unique<FakeConnection>(kafka_, std::move(on_change)));
+  }
+  kafka::ConnectionSpec last;
+
+ private:
+  FakeKafka& kafka_;
+};
+
+}  // namespace op::controllers
