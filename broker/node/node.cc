@@ -29,7 +29,7 @@ std::set<std::string> controller_listener_names(const config::BrokerConfig& conf
 
 Node::Impl::Impl(Ports ports, config::BrokerConfig config)
     : ports_(std::move(ports)),
-      config_(std::move(config)),
+      config_(with_advertised_hosts(std::move(config))),
       state_(std::make_shared<const handlers::ClusterState>(
           handlers::ClusterState{metadata::MetadataImage::empty(), nullptr})) {
   CHECK(!ports_.strands.empty());

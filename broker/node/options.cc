@@ -1,5 +1,7 @@
 #include "broker/node/options.h"
 
+#include <unistd.h>
+
 namespace broker::node {
 namespace {
 
@@ -61,6 +63,15 @@ server::ServerOptions server_options(const config::BrokerConfig& config,
   return options;
 }
 
+config::BrokerConfig with_advertised_hosts(config::BrokerConfig config) {
+  char name[256] = {};
+  const std::string host = gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+  for (auto& listener : config.listeners.listeners) {
+    if (listener.advertised.host.empty()) listener.advertised.host = host;
+  }
+  return config;
+}
+
 controller::ControllerOptions controller_options(const config::BrokerConfig& config,
                                                  const std::string& cluster_id,
                                                  metadata::MetadataRecords bootstrap,
@@ -75,6 +86,11 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
   options.static_values = config.values;
   options.bootstrap_records = std::move(bootstrap);
   options.seed = seed;
+  for (const auto& listener : config.listeners.listeners) {
+    if (!listener.is_controller) continue;
+    options.endpoints.push_back({listener.name, listener.advertised.host, listener.advertised.port,
+                                 static_cast<std::int16_t>(listener.protocol)});
+  }
   return options;
 }
 

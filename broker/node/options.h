@@ -17,6 +17,9 @@ namespace broker::node {
 /// `request_memory`: bytes of request bodies in memory at once, all connections together.
 server::ServerOptions server_options(const config::BrokerConfig& config,
                                      std::size_t request_memory);
+/// The configuration with every empty advertised host filled in by this machine's name, as Kafka
+/// does.
+config::BrokerConfig with_advertised_hosts(config::BrokerConfig config);
 controller::ControllerOptions controller_options(const config::BrokerConfig& config,
                                                  const std::string& cluster_id,
                                                  metadata::MetadataRecords bootstrap,

@@ -115,6 +115,27 @@ TEST(Scram, ServerRefusesMalformedAndReplayedMessages) {
   EXPECT_FALSE(server->step(bytes("c=biws,r=other,p=AAAA")).ok());
 }
 
+TEST(Scram, ServerTakesTheDoubledNonceOfLibrdkafka) {
+  Store store;
+  const Bytes salt = bytes("salt");
+  const Bytes salted = *scram_salted_password(ScramMechanism::kSha256, "p", salt, 4096);
+  store.credentials[{ScramMechanism::kSha256, "u"}] =
+      *scram_credential_from_salted(ScramMechanism::kSha256, salted, salt, 4096);
+  auto server = make_scram_server(ScramMechanism::kSha256, store, "SERVER");
+  const auto first = server->step(bytes("n,,n=u,r=client"));
+  ASSERT_TRUE(first.ok());
+  const std::string final = "c=biws,r=clientclientSERVER";
+  const std::string signed_text = "n=u,r=client," + text(first->token) + "," + final;
+  const Bytes client_key = scram::hmac(ScramMechanism::kSha256, salted, "Client Key");
+  const Bytes stored_key = scram::hash(ScramMechanism::kSha256, client_key);
+  Bytes proof = scram::hmac(ScramMechanism::kSha256, stored_key, signed_text);
+  for (std::size_t i = 0; i < proof.size(); ++i) proof[i] ^= client_key[i];
+  const auto done =
+      server->step(bytes(final + ",p=" + base64_encode(std::span<const std::uint8_t>(proof))));
+  ASSERT_TRUE(done.ok()) << done.error().detail;
+  EXPECT_TRUE(done->complete);
+}
+
 TEST(Scram, ClientRefusesAServerThatDoesNotKnowThePassword) {
   auto client = make_scram_client(ScramMechanism::kSha256, "u", "p", "C");
   ASSERT_TRUE(client->step({}).ok());
