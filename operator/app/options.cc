@@ -41,6 +41,9 @@ void add_kubernetes_options(CLI::App& app, Options& options) {
                  "Where the operator itself runs and keeps its Lease")
       ->envname("POD_NAMESPACE");
   app.add_option("--lease", options.lease, "Name of the Lease")->capture_default_str();
+  app.add_flag("--leader-election,!--no-leader-election", options.leader_election,
+               "Without it there must be a single replica")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -52,38 +55,44 @@ Parsed parse_command_line(int argc, char** argv) {
   CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources");
   app.set_version_flag("--version", "millrace-operator 0.1.0");
   add_kubernetes_options(app, options);
-  std::string http;
-  bool no_election = false;
   app.add_option("--pod-labels", options.pod_labels,
                  "key=value labels of the operator's pods, for NetworkPolicies")
       ->delimiter(',')
       ->envname("MILLRACE_POD_LABELS");
-  app.add_flag("--no-leader-election", no_election, "Only for a single replica");
   app.add_option("--broker-image", options.broker_image, "Image of new clusters")
       ->envname("MILLRACE_BROKER_IMAGE")
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Reconciles at once")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  app.add_option("--http", http,
-                 "HOST:PORT of /livez, /readyz and /metrics (default 0.0.0.0:8080)");
+  std::string http;
+  int health_port = -1;
+  app.add_option("--http", http, "HOST:PORT of /livez, /readyz and /metrics; standalone: none");
+  app.add_option("--health-port", health_port, "The same on all addresses (8080); 0 for none")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--log-level", options.log_level, "debug, info, warn or error")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
   app.add_flag("--log-text", options.text_log, "Log lines for people instead of JSON");
-  app.add_flag("--debug", options.debug, "Log more");
 
+  app.require_subcommand(0, 1);
+  app.add_subcommand("run", "In a cluster, or with --kubeconfig beside it (the default)")
+      ->fallthrough();
   CLI::App* standalone = app.add_subcommand(
       "standalone", "Without Kubernetes: resources from YAML files, brokers as child processes");
+  standalone->fallthrough();
   standalone->add_option("--resources", options.resources, "Directory of YAML files")->required();
   standalone->add_option("--data", options.data, "Directory for everything kept")->required();
   standalone->add_option("--broker", options.broker_program, "The broker program")
       ->capture_default_str();
-  standalone->add_option("--http", http, "HOST:PORT of /livez, /readyz and /metrics");
   CLI::App* strip = app.add_subcommand(
       "strip-finalizers", "Before an uninstall: nothing of ours may hold an object or a namespace");
-  add_kubernetes_options(*strip, options);
+  strip->fallthrough();
 
   try {
     app.parse(argc, argv);
     if (standalone->parsed()) options.http.port = 0;
+    if (health_port >= 0) options.http.port = static_cast<std::uint16_t>(health_port);
     if (!http.empty()) options.http = parse_endpoint(http);
   } catch (const CLI::ParseError& e) {
     parsed.exit_code = app.exit(e);
@@ -93,7 +102,6 @@ Parsed parse_command_line(int argc, char** argv) {
     parsed.exit_code = 1;
     return parsed;
   }
-  options.leader_election = !no_election;
   if (standalone->parsed()) options.mode = Mode::kStandalone;
   if (strip->parsed()) options.mode = Mode::kStripFinalizers;
   parsed.run = true;

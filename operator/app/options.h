@@ -25,7 +25,7 @@ struct Options {
   int workers = 4;
   broker::io::Endpoint http{"0.0.0.0", 8080};  // port 0: none
   bool text_log = false;
-  bool debug = false;
+  std::string log_level = "info";
   // standalone
   std::string resources;
   std::string data;

@@ -30,7 +30,10 @@ void prepare_process(const Options& options) {
   mallopt(M_TRIM_THRESHOLD, 256 << 10);
   mallopt(M_MMAP_THRESHOLD, 256 << 10);
   if (options.text_log) broker::set_log_format(broker::LogFormat::kText);
-  broker::set_log_level(options.debug ? broker::LogLevel::kDebug : broker::LogLevel::kInfo);
+  broker::set_log_level(options.log_level == "debug"   ? broker::LogLevel::kDebug
+                        : options.log_level == "warn"  ? broker::LogLevel::kWarn
+                        : options.log_level == "error" ? broker::LogLevel::kError
+                                                       : broker::LogLevel::kInfo);
 }
 
 void wait_for_stop_signal() {

@@ -9,6 +9,23 @@ using broker::Error;
 using broker::ErrorCode;
 using nlohmann::json;
 
+namespace {
+
+/// Server-side apply leaves what others added, but Secrets and ConfigMaps of ours are wholly ours:
+/// a merge patch that takes foreign entries out; "" when there are none.
+std::string foreign_data(const Object& written, const std::string& wanted) {
+  if (!(*written.kind == kube::kSecret) && !(*written.kind == kube::kConfigMap)) return {};
+  const json have = json::parse(written.json, nullptr, false).value("data", json::object());
+  const json want = json::parse(wanted, nullptr, false).value("data", json::object());
+  json nulls = json::object();
+  for (const auto& [key, value] : have.items()) {
+    if (!want.contains(key)) nulls[key] = nullptr;
+  }
+  return nulls.empty() ? std::string() : json{{"data", nulls}}.dump();
+}
+
+}  // namespace
+
 KubernetesStore::KubernetesStore(kube::KubeClient& client, KubernetesStoreOptions options)
     : client_(client), options_(std::move(options)), events_(client, options_.instance) {
   for (const WatchedKind& what : options_.watched) {
@@ -84,6 +101,9 @@ broker::Result<ObjectPtr> KubernetesStore::apply(const Kind& kind, const ObjectK
                                                  const std::string& body) {
   RETURN_IF_ERROR(check_leader());
   ASSIGN_OR_RETURN(ObjectPtr written, client_.apply(kind, key, body));
+  if (const std::string patch = foreign_data(*written, body); !patch.empty()) {
+    ASSIGN_OR_RETURN(written, client_.merge_patch(kind, key, patch));
+  }
   remember(written);
   return written;
 }
