@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "broker/common/base64.h"
 #include "broker/common/log.h"
 #include "operator/provider/resource_files.h"
 #include "operator/provider/small_files.h"
@@ -140,14 +141,47 @@ void StandaloneStore::save(const Object& object) {
   }
 }
 
+void StandaloneStore::mount_secret(const ObjectKey& key, const ObjectPtr& secret) {
+  const std::string directory = data_ + "/secrets/" + key.ns + "/" + key.name;
+  std::error_code ignored;
+  if (!secret) {
+    std::filesystem::remove_all(directory, ignored);
+    return;
+  }
+  const json document = json::parse(secret->json);
+  const json values = document.value("data", json::object());
+  broker::Result<void> written = make_private_directory(directory);
+  for (const auto& [name, value] : values.items()) {
+    if (!written.ok()) break;
+    if (!value.is_string() || name.find('/') != std::string::npos) continue;
+    const auto bytes = broker::base64_decode(value.get<std::string>());
+    if (!bytes.ok()) continue;  // an API server would have refused it
+    const auto updated = update_small_file(
+        directory + "/" + name, {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    if (!updated.ok()) written = updated.error();
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+    if (!values.contains(entry.path().filename().string())) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
+  if (!written.ok()) {
+    broker::log_error("standalone", "secret not written", {{"error", to_string(written.error())}});
+  }
+}
+
 void StandaloneStore::on_changed(const ObjectPtr& old, const ObjectPtr& now) {
   const Object& object = now ? *now : *old;
   if (is_kept(*object.kind)) {
-    if (now) {
-      save(*now);
+    // Several threads may tell of one object, in any order: what is newest is what is kept.
+    const std::lock_guard lock(disk_mutex_);
+    const ObjectPtr newest = get(*object.kind, object.key);
+    if (newest) {
+      save(*newest);
     } else {
-      unlink(object_path(*old->kind, old->key).c_str());
+      unlink(object_path(*object.kind, object.key).c_str());
     }
+    if (*object.kind == kube::kSecret) mount_secret(object.key, newest);
   }
   if (wake_) wake_();
 }

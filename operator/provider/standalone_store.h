@@ -11,9 +11,10 @@
 namespace op::provider {
 
 /// The local store on disk. `<data>/objects/` keeps every object, so that keys, passwords and
-/// status outlive a restart; `resources` is a directory of YAML files that users edit; status is
-/// written beside each file as `<file>.status.yaml` (under `<data>/status/` when that directory is
-/// not writable).
+/// status outlive a restart; `resources` is a directory of YAML files that users edit; a Secret's
+/// values are files under `<data>/secrets/<namespace>/<name>/`, as a pod has them mounted; status
+/// is written beside each file as `<file>.status.yaml` (under `<data>/status/` when that directory
+/// is not writable).
 class StandaloneStore final : public LocalStore {
  public:
   StandaloneStore(std::string resources, std::string data);
@@ -39,10 +40,13 @@ class StandaloneStore final : public LocalStore {
   broker::Result<void> load_objects();
   std::string object_path(const Kind& kind, const ObjectKey& key) const;
   void save(const Object& object);
+  /// null: it is gone.
+  void mount_secret(const ObjectKey& key, const ObjectPtr& secret);
 
   const std::string resources_;
   const std::string data_;
   std::function<void()> wake_;
+  std::mutex disk_mutex_;              // held while an object's files are written
   std::mutex mutex_;                   // of what follows
   std::map<Id, std::string> sources_;  // resource -> its file
   std::set<std::string> due_;          // files whose status changed
