@@ -275,31 +275,6 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
 
 }  // namespace
 
-std::string_view to_string(SecurityProtocol protocol) {
-  switch (protocol) {
-    case SecurityProtocol::kPlaintext:
-      return "PLAINTEXT";
-    case SecurityProtocol::kSsl:
-      return "SSL";
-    case SecurityProtocol::kSaslPlaintext:
-      return "SASL_PLAINTEXT";
-    case SecurityProtocol::kSaslSsl:
-      return "SASL_SSL";
-  }
-  return "UNKNOWN";
-}
-
-Result<SecurityProtocol> parse_security_protocol(std::string_view text) {
-  const std::string name = upper(text);
-  for (const auto protocol : {SecurityProtocol::kPlaintext, SecurityProtocol::kSsl,
-                              SecurityProtocol::kSaslPlaintext, SecurityProtocol::kSaslSsl})
-    if (name == to_string(protocol)) return protocol;
-  return Error{
-      ErrorCode::kInvalidConfig,
-      "'" + std::string(text) +
-          "' is not a security protocol (allowed: PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL)"};
-}
-
 Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller) {
   ListenerSet set;
   for (const std::string& name : to_list(value_of(values, "controller.listener.names")))

@@ -7,25 +7,12 @@
 #include <vector>
 
 #include "broker/common/result.h"
+#include "broker/common/security_protocol.h"
 #include "broker/config/config_def.h"
 
 namespace broker::config {
 
-/// The numbers are those of RegisterBrokerRecord and BrokerRegistrationRequest.
-enum class SecurityProtocol : std::int16_t {
-  kPlaintext = 0,
-  kSsl = 1,
-  kSaslPlaintext = 2,
-  kSaslSsl = 3,
-};
-std::string_view to_string(SecurityProtocol protocol);
-Result<SecurityProtocol> parse_security_protocol(std::string_view text);
-inline bool uses_tls(SecurityProtocol p) {
-  return p == SecurityProtocol::kSsl || p == SecurityProtocol::kSaslSsl;
-}
-inline bool uses_sasl(SecurityProtocol p) {
-  return p == SecurityProtocol::kSaslPlaintext || p == SecurityProtocol::kSaslSsl;
-}
+using broker::SecurityProtocol;
 
 struct HostPort {
   std::string host;  // "" listens on all addresses

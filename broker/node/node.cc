@@ -55,6 +55,12 @@ Result<void> Node::Impl::start() {
 
 Result<void> Node::Impl::open_log_directory() {
   const std::string& directory = config_.metadata_log_dir;
+  if (config_.log_dirs != std::vector{directory}) {
+    return Error{
+        ErrorCode::kInvalidConfig,
+        "log.dirs: this version keeps everything in one directory, and metadata.log.dir is "
+        "that one"};
+  }
   ASSIGN_OR_RETURN(logs_, storage::LogManager::open(ports_.files, {directory, 1000, ports_.seed}));
   const auto& meta = logs_->directory().meta_properties();
   if (meta.node_id != config_.node_id) {

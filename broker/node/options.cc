@@ -33,13 +33,13 @@ server::ListenerOptions listener_options(const config::BrokerConfig& config,
                                          const config::Listener& listener) {
   server::ListenerOptions options;
   options.name = listener.name;
-  options.protocol = static_cast<security::SecurityProtocol>(listener.protocol);
+  options.protocol = listener.protocol;
   options.bind = {listener.bind.host, listener.bind.port};
-  if (config::uses_tls(listener.protocol)) {
+  if (uses_tls(listener.protocol)) {
     options.tls = tls_options(listener.tls);
     options.principal_mapping_rules = listener.tls.principal_mapping_rules;
   }
-  if (config::uses_sasl(listener.protocol)) {
+  if (uses_sasl(listener.protocol)) {
     options.sasl_mechanisms = listener.sasl.enabled_mechanisms;
     options.limits.max_sasl_token_bytes = listener.sasl.max_receive_size;
   }

@@ -2,29 +2,6 @@
 
 namespace broker::security {
 
-std::string_view to_string(SecurityProtocol protocol) {
-  switch (protocol) {
-    case SecurityProtocol::kPlaintext:
-      return "PLAINTEXT";
-    case SecurityProtocol::kSsl:
-      return "SSL";
-    case SecurityProtocol::kSaslPlaintext:
-      return "SASL_PLAINTEXT";
-    case SecurityProtocol::kSaslSsl:
-      return "SASL_SSL";
-  }
-  return "UNKNOWN";
-}
-
-Result<SecurityProtocol> parse_security_protocol(std::string_view text) {
-  for (const auto protocol : {SecurityProtocol::kPlaintext, SecurityProtocol::kSsl,
-                              SecurityProtocol::kSaslPlaintext, SecurityProtocol::kSaslSsl})
-    if (text == to_string(protocol)) return protocol;
-  return Error{ErrorCode::kInvalidConfig,
-               "unknown security protocol \"" + std::string(text) +
-                   "\", allowed are PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"};
-}
-
 std::string to_string(const Principal& principal) { return principal.type + ":" + principal.name; }
 
 Result<Principal> parse_principal(std::string_view text) {

@@ -5,26 +5,15 @@
 #include <string_view>
 
 #include "broker/common/result.h"
+#include "broker/common/security_protocol.h"
 
 namespace broker::security {
 
-/// How a listener is secured; the numbers are Kafka's (Metadata, broker registration).
-enum class SecurityProtocol : std::int16_t {
-  kPlaintext = 0,
-  kSsl = 1,
-  kSaslPlaintext = 2,
-  kSaslSsl = 3,
-};
-
-std::string_view to_string(SecurityProtocol protocol);
-/// Errors: kInvalidConfig with the names that are allowed.
-Result<SecurityProtocol> parse_security_protocol(std::string_view text);
-inline bool uses_tls(SecurityProtocol p) {
-  return p == SecurityProtocol::kSsl || p == SecurityProtocol::kSaslSsl;
-}
-inline bool uses_sasl(SecurityProtocol p) {
-  return p == SecurityProtocol::kSaslPlaintext || p == SecurityProtocol::kSaslSsl;
-}
+using broker::parse_security_protocol;
+using broker::SecurityProtocol;
+using broker::to_string;
+using broker::uses_sasl;
+using broker::uses_tls;
 
 /// Who speaks. The text form is "User:alice"; names are compared exactly.
 struct Principal {
