@@ -33,6 +33,7 @@ int run_standalone(const Options& options) {
   KafkaRuntime kafka;
   controllers::OperatorSettings settings;
   settings.default_image = options.broker_image;
+  settings.unknown_fields = api::Unknown::kRefused;
   controllers::Operator op({standalone.store(), standalone, kafka.connector(), kafka.scheduler()},
                            settings, {.workers = options.workers});
   const auto http = start_http(

@@ -76,7 +76,8 @@ Outcome AclController::reconcile(const ObjectKey& object_key) {
     context_.operations.settle(key);
     return Outcome::done();
   }
-  const auto acl = api::parse_acl(json::parse(object->json, nullptr, false));
+  const auto acl =
+      api::parse_acl(json::parse(object->json, nullptr, false), context_.settings.unknown_fields);
   if (!acl.ok()) return report_unreadable(context_, *object, acl.error().detail);
 
   Target target = gather_target(context_, acl->spec.cluster_ref);

@@ -101,7 +101,8 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     on_gone(key);
     return Outcome::done();
   }
-  auto read = api::parse_cluster(json::parse(object->json, nullptr, false));
+  auto read = api::parse_cluster(json::parse(object->json, nullptr, false),
+                                 context_.settings.unknown_fields);
   if (!read.ok()) return report_unreadable(context_, *object, read.error().detail);
   api::Cluster& cluster = *read;
   if (cluster.metadata.is_paused()) {

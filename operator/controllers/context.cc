@@ -125,22 +125,30 @@ plan::Verdict verdict_of(const kafka::ItemResult& refusal) {
 Outcome report_unreadable(const Context& context, const kube::Object& object,
                           const std::string& message) {
   const json document = json::parse(object.json, nullptr, false);
-  const json status = document.value("status", json::object());
+  // Everything else in the status stays: it says which cluster and which topic are ours.
+  json status = document.value("status", json::object());
+  json others = json::array();
+  api::Timestamp since = context.timestamp();
   for (const json& condition : status.value("conditions", json::array())) {
-    if (condition.value("type", "") == api::condition::kReady &&
-        condition.value("message", "") == message) {
-      return Outcome::done();
+    if (condition.value("type", "") != api::condition::kReady) {
+      others.push_back(condition);
+      continue;
+    }
+    if (condition.value("message", "") == message) return Outcome::done();
+    if (condition.value("status", "") == "False") {
+      since = condition.value("lastTransitionTime", since);
     }
   }
-  const json wanted{{"observedGeneration", object.generation},
-                    {"conditions",
-                     {{{"type", api::condition::kReady},
-                       {"status", "False"},
-                       {"reason", api::reason::kInvalid},
-                       {"message", message},
-                       {"observedGeneration", object.generation},
-                       {"lastTransitionTime", context.timestamp()}}}}};
-  const auto written = context.store.write_status(object, wanted.dump());
+  json conditions = json::array({{{"type", api::condition::kReady},
+                                  {"status", "False"},
+                                  {"reason", api::reason::kInvalid},
+                                  {"message", message},
+                                  {"observedGeneration", object.generation},
+                                  {"lastTransitionTime", since}}});
+  conditions.insert(conditions.end(), others.begin(), others.end());
+  status["conditions"] = std::move(conditions);
+  status["observedGeneration"] = object.generation;
+  const auto written = context.store.write_status(object, status.dump());
   return written.ok() ? Outcome::done() : Outcome::failed(written.error());
 }
 

@@ -10,6 +10,7 @@
 
 #include "broker/common/time.h"
 #include "operator/api/cluster.h"
+#include "operator/api/json.h"
 #include "operator/api/meta.h"
 #include "operator/controllers/cluster_registry.h"
 #include "operator/controllers/controller.h"
@@ -32,6 +33,8 @@ struct OperatorSettings {
   std::string ns = "millrace-system";             // the operator's own namespace
   std::map<std::string, std::string> pod_labels;  // of the operator's pods, for NetworkPolicies
   std::string default_image = "millrace/broker:1.0";
+  /// Whether a misspelt field is an error: an API server has dropped it already, files have nobody.
+  api::Unknown unknown_fields = api::Unknown::kIgnored;
   std::function<broker::WallMs()> wall_now;  // null: the system's clock
 };
 

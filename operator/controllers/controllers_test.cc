@@ -197,6 +197,22 @@ TEST(ClusterLoop, WhatCannotBeDoneIsRefusedAndTheRunningClusterStays) {
             set->resource_version);
 }
 
+TEST(ClusterLoop, ASpecThatCannotBeReadForgetsNothingAboutTheCluster) {
+  World world;
+  world.make_cluster();
+  const json before = world.status(kube::kCluster, "kafka", "orders");
+  json spec = cluster_spec();
+  spec["pools"][0]["replicas"] = "one";
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False Invalid");
+  world.make_cluster();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+  const json after = world.status(kube::kCluster, "kafka", "orders");
+  EXPECT_EQ(after["clusterId"], before["clusterId"]);
+  EXPECT_EQ(after["initialControllers"], before["initialControllers"]);
+}
+
 TEST(TopicLoop, AThousandTopicsAreAFewRequests) {
   World world;
   world.make_cluster();

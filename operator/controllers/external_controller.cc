@@ -60,7 +60,8 @@ Outcome ExternalClusterController::reconcile(const ObjectKey& key) {
     for (const auto& dependant : context_.index.of_cluster(ref)) context_.enqueue(dependant);
     return Outcome::done();
   }
-  const auto cluster = api::parse_external_cluster(json::parse(object->json, nullptr, false));
+  const auto cluster = api::parse_external_cluster(json::parse(object->json, nullptr, false),
+                                                   context_.settings.unknown_fields);
   if (!cluster.ok()) return report_unreadable(context_, *object, cluster.error().detail);
   api::ExternalClusterStatus status = cluster->status;
   const auto errors = api::validate(*cluster);
@@ -88,7 +89,8 @@ Outcome ExternalClusterController::reconcile(const ObjectKey& key) {
 Outcome RebalanceController::reconcile(const ObjectKey& key) {
   const auto object = context_.store.get(kind(), key);
   if (!object || object->deleting) return Outcome::done();
-  const auto rebalance = api::parse_rebalance(json::parse(object->json, nullptr, false));
+  const auto rebalance = api::parse_rebalance(json::parse(object->json, nullptr, false),
+                                              context_.settings.unknown_fields);
   if (!rebalance.ok()) return report_unreadable(context_, *object, rebalance.error().detail);
   const auto errors = api::validate(*rebalance);
   const plan::Verdict verdict =

@@ -70,7 +70,8 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
     context_.operations.settle(key);
     return Outcome::done();
   }
-  const auto topic = api::parse_topic(nlohmann::json::parse(object->json, nullptr, false));
+  const auto topic = api::parse_topic(nlohmann::json::parse(object->json, nullptr, false),
+                                      context_.settings.unknown_fields);
   if (!topic.ok()) return report_unreadable(context_, *object, topic.error().detail);
 
   Target target = gather_target(context_, topic->spec.cluster_ref);

@@ -106,7 +106,8 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
     context_.operations.settle(key);
     return Outcome::done();
   }
-  const auto user = api::parse_user(json::parse(object->json, nullptr, false));
+  const auto user =
+      api::parse_user(json::parse(object->json, nullptr, false), context_.settings.unknown_fields);
   if (!user.ok()) return report_unreadable(context_, *object, user.error().detail);
 
   Target target = gather_target(context_, user->spec.cluster_ref);
