@@ -1,5 +1,6 @@
 // The only file that pays for CLI11.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 
 #include "broker/app/commands.h"
 #include "broker/app/version.h"
@@ -7,7 +8,7 @@
 namespace broker::app {
 
 int run_command_line(int argc, char** argv) {
-  CLI::App app("Millrace: a Kafka-compatible broker");
+  CLI::App app("Millrace: a Kafka-compatible broker", "millrace-broker");
   app.set_version_flag("--version", std::string("millrace-broker ") + kVersion);
   app.require_subcommand(1);
   int exit_code = 0;
@@ -56,10 +57,22 @@ int run_command_line(int argc, char** argv) {
                            "directories formatted before are no error");
   format_command->callback([&] { exit_code = run_format(format); });
 
+  if (argc < 2) {
+    std::fputs(app.help().c_str(), stderr);
+    return 1;
+  }
+  const bool is_command =
+      !app.get_subcommands([&](const CLI::App* command) { return command->check_name(argv[1]); })
+           .empty();
+  if (argv[1][0] != '-' && !is_command) {
+    std::fprintf(stderr, "millrace-broker: no command '%s'; there are run, dev and format\n",
+                 argv[1]);
+    return 1;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e);
+    return app.exit(e) == 0 ? 0 : 1;
   }
   return exit_code;
 }

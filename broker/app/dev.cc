@@ -69,8 +69,7 @@ Result<config::BrokerConfig> dev_config(const DevOptions& options, const std::st
     ASSIGN_OR_RETURN(auto property, parse_override(text));
     properties.push_back(std::move(property));
   }
-  ASSIGN_OR_RETURN(auto parsed,
-                   config::make_broker_config(std::move(properties), "millrace-broker dev"));
+  ASSIGN_OR_RETURN(auto parsed, config::make_broker_config(std::move(properties), "--override"));
   for (const auto& warning : parsed.warnings) log_warn("config", warning);
   return std::move(parsed.config);
 }

@@ -52,7 +52,8 @@ Parsed parse_command_line(int argc, char** argv) {
   Parsed parsed;
   Options& options = parsed.options;
   options.identity = draw_identity();
-  CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources");
+  CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources",
+               "millrace-operator");
   app.set_version_flag("--version", "millrace-operator 0.1.0");
   add_kubernetes_options(app, options);
   app.add_option("--pod-labels", options.pod_labels,
@@ -95,7 +96,7 @@ Parsed parse_command_line(int argc, char** argv) {
     if (health_port >= 0) options.http.port = static_cast<std::uint16_t>(health_port);
     if (!http.empty()) options.http = parse_endpoint(http);
   } catch (const CLI::ParseError& e) {
-    parsed.exit_code = app.exit(e);
+    parsed.exit_code = app.exit(e) == 0 ? 0 : 1;
     return parsed;
   } catch (const std::exception& e) {
     fprintf(stderr, "millrace-operator: --http: %s\n", e.what());
