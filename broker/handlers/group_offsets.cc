@@ -208,8 +208,8 @@ void handle_offset_fetch(Services& services, Call<FetchRequest> call) {
   auto context = group_context(call);
   context.version = std::max<std::int16_t>(version, 8);  // the coordinator gets the batched form
   Access access(services, call);
-  auto fetch = std::make_unique<OffsetFetch>(
-      OffsetFetch{std::move(call), std::move(access), {}, {}, {}});
+  auto fetch =
+      std::make_unique<OffsetFetch>(OffsetFetch{std::move(call), std::move(access), {}, {}, {}});
   for (auto& group : groups) {
     fetch->asked_all.push_back(!group.topics.has_value());
     if (!fetch->access.may(AclOperation::kDescribe, ResourceType::kGroup, group.group_id)) {

@@ -1,11 +1,14 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <string>
 
-#include "operator/api/json.h"
 #include "operator/controllers/context.h"
 
 namespace op::controllers {
+
+/// The status of a resource as JSON text; for the kinds that have one (status_writer.cc).
+template <class Status>
+std::string status_text(const Status& status);
 
 /// Writes `wanted` if it differs from what the object has. Returns whether it wrote: Events go with
 /// a change of status, so that a loop that stays blocked does not repeat them.
@@ -13,7 +16,7 @@ template <class Status>
 broker::Result<bool> write_status(const Context& context, const kube::Object& object,
                                   const Status& current, const Status& wanted) {
   if (current == wanted) return false;
-  RETURN_IF_ERROR(context.store.write_status(object, api::encode_status(wanted).dump()));
+  RETURN_IF_ERROR(context.store.write_status(object, status_text(wanted)));
   return true;
 }
 

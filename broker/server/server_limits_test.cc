@@ -1,0 +1,207 @@
+// Bounds: requests in flight, memory, idle time, connections, and the end of a server.
+#include <gtest/gtest.h>
+
+#include "broker/server/server_for_tests.h"
+
+namespace broker::server {
+namespace {
+
+TEST_F(ServerTest, ManyPipelinedRequestsPassTheInFlightBound) {
+  add("L").limits.max_in_flight_requests = 4;
+  start();
+  auto client = connect();
+  std::string pipelined;
+  constexpr int kRequests = 3000;
+  for (int i = 0; i < kRequests; ++i) pipelined += heartbeat(i);
+  client->send_bytes(pipelined);
+  for (int i = 0; i < kRequests; ++i) ASSERT_EQ(client->read_correlation_id(), i);
+}
+
+TEST_F(ServerTest, StopsReadingAtTheInFlightBoundAndGoesOnAfterAnswers) {
+  add("L").limits.max_in_flight_requests = 2;
+  sink.keep = [](const Request&) { return true; };
+  start();
+  auto client = connect();
+  for (int i = 0; i < 5; ++i) client->send(4, i, HeartbeatRequest());
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(
+        sink.wait([&] { return static_cast<int>(sink.started.size()) == std::min(i + 2, 5); }));
+    const std::lock_guard lock(sink.mutex);
+    auto first = std::move(sink.kept.front());
+    sink.kept.erase(sink.kept.begin());
+    sink.answer(first.request, std::move(first.responder));
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(client->read_correlation_id(), i);
+}
+
+TEST_F(ServerTest, RequestMemoryIsSharedFairlyAndGivenBack) {
+  add("L");
+  options.max_request_memory = 2 * 100'000;  // 100,000 per strand
+  sink.keep = [](const Request&) { return true; };
+  start();
+  HeartbeatRequest large;
+  large.member_id = std::string(30'000, 'm');
+  std::vector<std::unique_ptr<TestClient>> clients;
+  constexpr int kClients = 12;  // six on each strand, three fit
+  for (int i = 0; i < kClients; ++i) {
+    clients.push_back(connect());
+    clients.back()->send(3, i, large);
+  }
+  for (int answered = 0; answered < kClients; ++answered) {
+    ASSERT_TRUE(sink.wait([&] { return !sink.kept.empty(); })) << answered;
+    const std::lock_guard lock(sink.mutex);
+    EXPECT_LE(sink.kept.size(), 6u);
+    auto first = std::move(sink.kept.front());
+    sink.kept.erase(sink.kept.begin());
+    sink.answer(first.request, std::move(first.responder));
+  }
+  for (int i = 0; i < kClients; ++i)
+    EXPECT_EQ(clients[static_cast<std::size_t>(i)]->read_correlation_id(), i);
+}
+
+TEST_F(ServerTest, AClientThatDoesNotReadIsNotReadFrom) {
+  auto& limits = add("L").limits;
+  limits.max_unsent_bytes = 1 << 20;
+  limits.max_in_flight_requests = 10;
+  sink.answer_padding = 1 << 20;
+  start();
+  auto client = connect();
+  constexpr int kRequests = 200;
+  for (int i = 0; i < kRequests; ++i) client->send(4, i, HeartbeatRequest());
+  // Sockets hold a few MiB; far from all 200 MiB may have been produced.
+  ASSERT_TRUE(sink.wait([&] { return sink.started.size() >= 2; }));
+  auto prober = connect();
+  for (int i = 0; i < 20; ++i) {
+    prober->send(4, 1000 + i, HeartbeatRequest());
+    EXPECT_EQ(prober->read_correlation_id(), 1000 + i);
+  }
+  {
+    const std::lock_guard lock(sink.mutex);
+    EXPECT_LT(sink.started.size(), 20u + 100u);
+  }
+  for (int i = 0; i < kRequests; ++i) ASSERT_EQ(client->read_correlation_id(), i);
+}
+
+TEST_F(ServerTest, ALargeRequestArrivesWhole) {
+  add("L");
+  sink.keep = [](const Request&) { return true; };
+  start();
+  auto client = connect();
+  HeartbeatRequest large;
+  large.member_id = std::string(32'000, 'm');
+  client->send(3, 1, large);
+  client->send(3, 2, large);
+  ASSERT_TRUE(sink.wait_kept(2));
+  const std::lock_guard lock(sink.mutex);
+  for (const auto& kept : sink.kept)
+    EXPECT_EQ(protocol::decode<HeartbeatRequest>(kept.request.body, 3)->member_id, large.member_id);
+}
+
+TEST_F(ServerTest, IdleConnectionsAreClosedButNotThoseThatWaitForUs) {
+  add("L").limits.max_idle = 100ms;
+  sink.keep = [](const Request& request) { return request.header.correlation_id == 1; };
+  start();
+  auto waiting = connect();
+  waiting->send(4, 1, HeartbeatRequest());
+  auto idle = connect();
+  EXPECT_TRUE(idle->is_closed());
+  EXPECT_EQ(metric(&ListenerMetrics::connections_closed_idle), 1);
+  const std::lock_guard lock(sink.mutex);
+  sink.answer(sink.kept[0].request, std::move(sink.kept[0].responder));
+  EXPECT_EQ(waiting->read_correlation_id(), 1);
+}
+
+TEST_F(ServerTest, RefusesConnectionsAboveTheLimits) {
+  add("L").limits.max_connections_per_ip = 2;
+  add("M");
+  options.max_connections = 3;
+  start();
+  std::vector<std::unique_ptr<TestClient>> open;
+  const auto served = [&](const std::string& listener) {
+    open.push_back(connect(listener));
+    open.back()->send(4, 1, HeartbeatRequest());
+    return open.back()->read_correlation_id() == 1;
+  };
+  EXPECT_TRUE(served("L"));
+  EXPECT_TRUE(served("L"));
+  EXPECT_FALSE(served("L")) << "two per address";
+  EXPECT_TRUE(served("M"));
+  EXPECT_FALSE(served("M")) << "three in all";
+  EXPECT_EQ(metric(&ListenerMetrics::connections_refused, "L"), 1);
+  open.clear();
+  // Their ends are noticed a moment later.
+  bool again = false;
+  for (int i = 0; i < 1000 && !again; ++i) {
+    again = served("L");
+    open.clear();
+  }
+  EXPECT_TRUE(again);
+}
+
+TEST_F(ServerTest, ServesAThousandConnections) {
+  add("L");
+  start();
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (int i = 0; i < 1000; ++i) clients.push_back(connect());
+  for (int i = 0; i < 1000; ++i)
+    clients[static_cast<std::size_t>(i)]->send(4, i, HeartbeatRequest());
+  for (int i = 0; i < 1000; ++i)
+    ASSERT_EQ(clients[static_cast<std::size_t>(i)]->read_correlation_id(), i);
+  EXPECT_EQ(metric(&ListenerMetrics::connections_active), 1000);
+}
+
+TEST_F(ServerTest, StopWaitsForRequestsInFlightThenCloses) {
+  add("L");
+  sink.keep = [](const Request&) { return true; };
+  start();
+  auto client = connect();
+  auto idle = connect();
+  client->send(4, 1, HeartbeatRequest());
+  ASSERT_TRUE(sink.wait_kept(1));
+  std::thread stopper([&] { server->stop(10s); });
+  EXPECT_TRUE(idle->is_closed());
+  {
+    const std::lock_guard lock(sink.mutex);
+    sink.answer(sink.kept[0].request, std::move(sink.kept[0].responder));
+  }
+  stopper.join();
+  EXPECT_EQ(client->read_correlation_id(), 1);
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, StopLosesPatience) {
+  add("L");
+  sink.keep = [](const Request&) { return true; };
+  start();
+  auto client = connect();
+  client->send(4, 1, HeartbeatRequest());
+  ASSERT_TRUE(sink.wait_kept(1));
+  server->stop(50ms);
+  EXPECT_TRUE(client->is_closed());
+  sink.kept[0].responder.send_nothing();  // too late, and harmless
+}
+
+TEST_F(ServerTest, AListenerThatCannotBeOpenedStopsTheStartWithItsName) {
+  const auto failure = [&](const std::function<void(ListenerOptions&)>& change) {
+    options.listeners.clear();
+    change(add("BAD"));
+    Server bad({*transport, {&loops[0]}, sink, &credentials}, options);
+    const auto started = bad.start();
+    EXPECT_FALSE(started.ok());
+    return started.ok() ? std::string() : started.error().detail;
+  };
+  EXPECT_NE(failure([](auto& l) { l.protocol = SecurityProtocol::kSsl; }).find("listener BAD"),
+            std::string::npos);
+  EXPECT_NE(failure([](auto& l) { l.bind.host = "192.0.2.1"; }).find("192.0.2.1"),
+            std::string::npos);
+  EXPECT_NE(failure([](auto& l) {
+              l.protocol = SecurityProtocol::kSaslPlaintext;
+              l.sasl_mechanisms = {"GSSAPI"};
+            }).find("GSSAPI"),
+            std::string::npos);
+  EXPECT_NE(failure([](auto& l) { l.principal_mapping_rules = "RULE:("; }).find("mapping.rules"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace broker::server
