@@ -17,15 +17,15 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kStatusEnd = ".status.yaml";
+// Not .yaml: `kubectl apply -f` of the same directory must not take it for a resource.
+constexpr std::string_view kStatusEnd = ".status";
 
 bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
 bool is_resource_file(std::string_view name) {
-  return name.front() != '.' && !ends_with(name, kStatusEnd) &&
-         (ends_with(name, ".yaml") || ends_with(name, ".yml"));
+  return name.front() != '.' && (ends_with(name, ".yaml") || ends_with(name, ".yml"));
 }
 
 json scalar(const YAML::Node& node) {

@@ -13,13 +13,13 @@ struct FileResource {
   std::string json;
 };
 
-/// Reads every *.yaml and *.yml of a directory (not of directories below; not *.status.yaml), each
+/// Reads every *.yaml and *.yml of a directory (not of directories below), each
 /// with any number of documents, Lists unfolded. YAML scalars become JSON as Kubernetes reads them:
 /// quoted text stays text. A file that does not parse is left out and named in `problems`.
 std::vector<FileResource> read_resource_files(const std::string& directory,
                                               std::vector<std::string>& problems);
 
-/// "orders.yaml" -> "orders.status.yaml".
+/// "orders.yaml" -> "orders.status".
 std::string status_path(const std::string& path);
 /// JSON as YAML, for people.
 std::string to_yaml(const std::string& json);

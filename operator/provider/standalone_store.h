@@ -13,7 +13,7 @@ namespace op::provider {
 /// The local store on disk. `<data>/objects/` keeps every object, so that keys, passwords and
 /// status outlive a restart; `resources` is a directory of YAML files that users edit; a Secret's
 /// values are files under `<data>/secrets/<namespace>/<name>/`, as a pod has them mounted; status
-/// is written beside each file as `<file>.status.yaml` (under `<data>/status/` when that directory
+/// is written beside each file as `<file>.status` (under `<data>/status/` when that directory
 /// is not writable).
 class StandaloneStore final : public LocalStore {
  public:
