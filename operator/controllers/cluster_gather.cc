@@ -23,13 +23,25 @@ std::string text(const json& object, const char* name) {
   return value.is_string() ? value.get<std::string>() : std::string();
 }
 
-/// Why the container does not run, in the kubelet's words.
+/// Why a container ended: what Kubernetes knows (OOMKilled), else the last line that it wrote.
+std::string last_words(const json& container) {
+  const json& terminated = field(field(container, "lastState"), "terminated");
+  const std::string reason = text(terminated, "reason");
+  if (!reason.empty() && reason != "Error") return reason;
+  std::string message = text(terminated, "message");
+  message.erase(message.find_last_not_of('\n') + 1);
+  message.erase(0, message.rfind('\n') + 1);
+  return message;
+}
+
+/// Why the container does not run, in its own words or the kubelet's.
 std::string waiting_problem(const json& status) {
   for (const json& container : field(status, "containerStatuses")) {
     const json& waiting = field(field(container, "state"), "waiting");
     const std::string reason = text(waiting, "reason");
     if (!reason.empty() && reason != "ContainerCreating" && reason != "PodInitializing") {
-      const std::string message = text(waiting, "message");
+      std::string message = reason == "CrashLoopBackOff" ? last_words(container) : std::string();
+      if (message.empty()) message = text(waiting, "message");
       return message.empty() ? reason : reason + ": " + message;
     }
   }

@@ -62,6 +62,8 @@ json container(const api::Cluster& cluster, const api::PoolSpec& pool) {
                {{"allowPrivilegeEscalation", false},
                 {"readOnlyRootFilesystem", true},
                 {"capabilities", {{"drop", {"ALL"}}}}}},
+              // The last line says what is wrong: it gets into the condition of the Cluster.
+              {"terminationMessagePolicy", "FallbackToLogsOnError"},
               {"volumeMounts",
                {{{"name", "config"}, {"mountPath", kConfigDir}, {"readOnly", true}},
                 {{"name", "certs"}, {"mountPath", kCertsDir}, {"readOnly", true}},

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -28,6 +30,16 @@ constexpr auto kProbeRunning = 2s;
 constexpr auto kGrace = 10s;
 constexpr auto kProbeTimeout = 200ms;
 constexpr auto kLongestPause = 10s;
+
+/// The last line of a file; "" if there is none.
+std::string last_line(const std::string& path) {
+  constexpr std::streamoff kEnough = 2048;
+  std::ifstream in(path, std::ios::binary | std::ios::ate);
+  in.seekg(std::max<std::streamoff>(0, static_cast<std::streamoff>(in.tellg()) - kEnough));
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  text.erase(text.find_last_not_of('\n') + 1);
+  return text.substr(text.rfind('\n') + 1);
+}
 
 bool is_free(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -302,9 +314,11 @@ void ProcessPods::check(Pod& pod, Instant now) {
     const auto pause =
         std::min<broker::Duration>(100ms * (1 << std::min(pod.failures, 8)), kLongestPause);
     pod.start_at = now + pause;
+    const std::string log = folder(pod) + "/log.json";
+    const std::string words = last_line(log);
     broker::log_error("standalone", "broker ended",
-                      {{"pod", pod.key.name}, {"how", *how}, {"log", folder(pod) + "/log.json"}});
-    report(pod, "CrashLoopBackOff: ended with " + *how + ", see " + folder(pod) + "/log.json");
+                      {{"pod", pod.key.name}, {"how", *how}, {"said", words}, {"log", log}});
+    report(pod, "CrashLoopBackOff: ended with " + *how + ", see " + log + ": " + words);
     return;
   }
   if (pod.stopping) {
