@@ -88,6 +88,12 @@ class Quickstart:
     def all(self, kind):
         return [d for d in self.documents if d["kind"] == kind and d["apiVersion"].startswith(f"{GROUP}/")]
 
+    def names(self):
+        """The names of the first cluster and topic, and the cluster's namespace."""
+        cluster_document, topic = self.all("Cluster")[0], self.all("Topic")[0]
+        return {"cluster": cluster_document["metadata"]["name"], "namespace": namespace_of(cluster_document),
+                "topic": topic["spec"].get("name", topic["metadata"]["name"])}
+
     def ours(self):
         return [d for d in self.documents if d["apiVersion"].startswith(f"{GROUP}/")]
 
@@ -128,58 +134,62 @@ def _await_ready(document):
 
 # --- records ----------------------------------------------------------------------------------------------------------
 
-def credentials(quickstart):
-    """What a client outside needs: the Secret of the first User, and the listener that is reachable from here."""
+def secret_in_kubernetes(namespace, name):
+    data = json.loads(cluster.kubectl("get", "secret", name, "-n", namespace, "-o", "json"))["data"]
+    return {key: base64.b64decode(value) for key, value in data.items()}
+
+
+def credentials(quickstart, read_secret=secret_in_kubernetes):
+    """What a client outside needs: the Secret of the first User, and the listener that is reachable from here.
+    `read_secret(namespace, name)` returns a Secret's values as bytes."""
     cluster_document, user = quickstart.all("Cluster")[0], quickstart.all("User")[0]
     listeners = cluster_document["spec"].get("listeners", [])
     outside = [li["name"] for li in listeners if li.get("expose", {}).get("type", "ClusterIP") != "ClusterIP"]
     secret_name = user["spec"].get("secret", {}).get("name", user["metadata"]["name"])
-    secret = json.loads(cluster.kubectl("get", "secret", secret_name, "-n", namespace_of(user), "-o", "json"))["data"]
+    secret = read_secret(namespace_of(user), secret_name)
 
     def value(key):
         if key not in secret:
             raise ui.Failure(f"Secret {secret_name} has no {key}", tail=[f"it has {', '.join(sorted(secret))}"])
-        return base64.b64decode(secret[key]).decode()
+        return secret[key].decode()
 
     return {"bootstrap": value(f"bootstrap.{outside[0]}" if outside else "bootstrap.servers"), "username": value("username"),
             "mechanism": "SCRAM-SHA-256" if user["spec"]["authentication"]["type"] == "ScramSha256" else "SCRAM-SHA-512",
             "password": value("password"), "ca": value("ca.crt")}
 
 
-def write_client_file(access):
-    """A kcat configuration in the state folder: `kcat -F FILE -L`."""
-    folder = paths.state_dir() / "quickstart"
+def write_client_file(access, folder):
+    """A kcat configuration: `kcat -F FILE -L`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / "ca.crt").write_text(access["ca"])
     file = folder / "kcat.conf"
     file.touch(mode=0o600)
     file.write_text(f"bootstrap.servers={access['bootstrap']}\nsecurity.protocol=SASL_SSL\n"
                     f"sasl.mechanism={access['mechanism']}\nsasl.username={access['username']}\n"
-                    f"sasl.password={access['password']}\nssl.ca.location={folder / 'ca.crt'}\n")
+                    f"sasl.password={access['password']}\nssl.ca.location={folder / 'ca.crt'}\n"
+                    "ssl.endpoint.identification.algorithm=https\n")
     return file
 
 
-def round_trip(quickstart, access, steps=ui):
-    """Produces and consumes a few records from outside, with TLS and the User's password; returns the client's file."""
-    topic = quickstart.all("Topic")[0]
-    name = topic["spec"].get("name", topic["metadata"]["name"])
+def round_trip(quickstart, access, folder, broker_log, steps=ui):
+    """Produces and consumes a few records from outside, with TLS and the User's password. Returns the client's file, in
+    `folder`; `broker_log` is the command that shows what the broker says."""
+    name = quickstart.names()["topic"]
     with steps.step("Records") as step:
-        file = write_client_file(access)
+        file = write_client_file(access, folder)
         now = f"{time.strftime('%H:%M:%S')}.{time.time_ns() // 1000000 % 1000:03}"
         sent = [f"hello {n} from ./dev up at {now}" for n in range(1, RECORDS + 1)]
         start = time.monotonic()
-        _kcat("-F", file, "-P", "-t", name, "-X", "acks=all", stdin="\n".join(sent) + "\n")
-        got = _kcat("-F", file, "-C", "-t", name, "-o", f"-{RECORDS}", "-e", "-q").splitlines()
+        _kcat("-F", file, "-P", "-t", name, "-X", "acks=all", stdin="\n".join(sent) + "\n", todo=broker_log)
+        got = _kcat("-F", file, "-C", "-t", name, "-o", f"-{RECORDS}", "-e", "-q", todo=broker_log).splitlines()
         if lost := [s for s in sent if s not in got]:
-            raise ui.Failure(f"{len(lost)} of {RECORDS} records did not come back from topic {name}", tail=got[-5:],
-                             todo="./dev logs broker")
+            raise ui.Failure(f"{len(lost)} of {RECORDS} records did not come back from topic {name}", tail=got[-5:], todo=broker_log)
         step.note = f"{RECORDS} through topic {name} and back in {ui.duration(time.monotonic() - start)}"
     return file
 
 
-def _kcat(*arguments, stdin=""):
+def _kcat(*arguments, stdin="", todo=None):
     result = subprocess.run(["kcat", *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60)
     if result.returncode != 0:
-        raise ui.Failure("kcat could not talk to the cluster", tail=result.stderr.strip().splitlines()[-6:],
-                         todo="./dev logs broker")
+        raise ui.Failure("kcat could not talk to the cluster", tail=result.stderr.strip().splitlines()[-6:], todo=todo)
     return result.stdout

@@ -7,10 +7,11 @@ import subprocess
 import time
 
 from e2e.localkube import host
-from tools.lib import paths, ui
+from tools.lib import deploy, paths, ui
 
 PROGRAM = paths.BUILD / "bin" / "millrace-operator"
-RESOURCES = paths.ROOT / "examples" / "quickstart"
+RESOURCES = deploy.QUICKSTART
+READY_SECONDS = 30
 
 
 def _folder():
@@ -65,14 +66,50 @@ def stop():
         step.note = "stopped"
 
 
-def up(began):
-    """The end of `./dev up` where there is no Kubernetes."""
-    with ui.step("Standalone") as step:
-        step.note = "started" if start() else "already running"
-    ui.title(f"Millrace runs standalone ({ui.duration(time.monotonic() - began)})")
-    ui.say(f"  Resources    {RESOURCES}  (edit them; changes are reconciled at once)")
-    ui.say(f"  Data         {data_dir()}")
-    ui.say(f"  Log          {log()}")
-    ui.title("Try next")
-    ui.say("  ./dev status   ./dev logs standalone -f   ./dev down")
-    ui.say()
+def up(steps=ui):
+    """Starts it and waits until the quickstart is Ready; returns the quickstart."""
+    quickstart = deploy.Quickstart()
+    with steps.step("Quickstart") as step:
+        started = start()
+        step.note = "waiting for Ready"
+        _await_ready(quickstart.ours())
+        step.note = f"{len(quickstart.ours())} resources Ready" + ("" if started else ", already running")
+    return quickstart
+
+
+def _await_ready(documents):
+    deadline = time.monotonic() + READY_SECONDS
+    while waiting := [d for d in documents if not _is_ready(d)]:
+        if not running_pid():
+            raise ui.Failure("millrace-operator standalone ended", log=log(), tail=ui.tail_of(log()), todo="./dev up --standalone")
+        if time.monotonic() > deadline:
+            document = waiting[0]
+            tail = [f"{c['type']}={c['status']} {c.get('reason', '')}: {c.get('message', '')}" for c in _conditions(document)]
+            raise ui.Failure(f"{document['kind']} {document['metadata']['name']} does not become Ready", log=log(), tail=tail,
+                             todo="./dev logs standalone")
+        time.sleep(0.02)
+
+
+def _is_ready(document):
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in _conditions(document))
+
+
+def _conditions(document):
+    """Of the object as the operator keeps it; empty while there is none."""
+    name = f"{deploy.namespace_of(document)}_{document['metadata']['name']}.json"
+    try:
+        kept = json.loads((data_dir() / "objects" / document["kind"] / name).read_text())
+    except (OSError, ValueError):
+        return []
+    return json.loads(kept["object"]).get("status", {}).get("conditions", [])
+
+
+def read_secret(namespace, name):
+    """A Secret's values, which are files here."""
+    return {file.name: file.read_bytes() for file in (data_dir() / "secrets" / namespace / name).iterdir()}
+
+
+def remove_status_files():
+    """What the operator wrote beside the resources."""
+    for file in RESOURCES.glob("*.status"):
+        file.unlink()
