@@ -74,7 +74,10 @@ int serve(Machine& machine, ServeOptions options) {
     const auto endpoint = parse_endpoint(options.http_listen);
     if (!endpoint.ok()) return fail("--http: " + endpoint.error().detail);
     auto started = HttpEndpoint::start(*endpoint, node, machine.main_loop());
-    if (!started.ok()) return fail("health and metrics: " + started.error().detail);
+    if (!started.ok()) {
+      machine.stop();  // the node is taken down here, and its timers belong to the loops
+      return fail("health and metrics: " + started.error().detail);
+    }
     http = std::move(*started);
   }
   const auto started = node.start();
