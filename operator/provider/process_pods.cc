@@ -133,9 +133,7 @@ std::uint16_t ProcessPods::port_of(const std::string& ns, const std::string& pod
   if (const auto found = ports_.find(id); found != ports_.end()) return found->second;
   const bool given = std::any_of(ports_.begin(), ports_.end(),
                                  [&](const auto& entry) { return entry.second == port; });
-  // The metrics port stays: nothing tells a broker to move it.
-  const std::uint16_t chosen =
-      port == kHttpPort || (!given && is_free(port)) ? port : any_free_port();
+  const std::uint16_t chosen = !given && is_free(port) ? port : any_free_port();
   ports_[id] = chosen;
   const auto kept = replace_small_file(options_.data + "/ports.json", json(ports_).dump());
   if (!kept.ok()) {
@@ -286,8 +284,13 @@ bool ProcessPods::write_files(Pod& pod, const Template& wanted) {
 
 void ProcessPods::start(Pod& pod, const Template& wanted, Instant now) {
   ChildProcess::Spec spec;
-  spec.arguments = {options_.broker_program, "run", folder(pod) + "/config/server.properties",
-                    "--bootstrap", folder(pod) + "/config/cluster.json"};
+  spec.arguments = {options_.broker_program,
+                    "run",
+                    folder(pod) + "/config/server.properties",
+                    "--bootstrap",
+                    folder(pod) + "/config/cluster.json",
+                    "--http",
+                    "127.0.0.1:" + std::to_string(port_of(pod.key.ns, pod.key.name, kHttpPort))};
   spec.environment = wanted.environment;
   spec.output_path = folder(pod) + "/log.json";
   auto started = ChildProcess::start(spec);

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
@@ -10,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 
 namespace op::provider {
@@ -97,22 +99,48 @@ void emit(YAML::Emitter& out, const json& value) {
   }
 }
 
+/// Sorted; nullopt (and errno) when the directory cannot be read.
+std::optional<std::vector<std::string>> resource_file_names(const std::string& directory) {
+  DIR* dir = opendir(directory.c_str());
+  if (dir == nullptr) return std::nullopt;
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(dir)) {
+    if (is_resource_file(entry->d_name)) names.emplace_back(entry->d_name);
+  }
+  closedir(dir);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 }  // namespace
+
+std::string resource_files_state(const std::string& directory) {
+  const auto names = resource_file_names(directory);
+  if (!names) return "";
+  std::string state = "/";
+  for (const std::string& name : *names) {
+    struct stat info {};
+    if (stat((directory + "/" + name).c_str(), &info) != 0) return "";
+    for (const auto number :
+         {static_cast<long long>(info.st_ino), static_cast<long long>(info.st_size),
+          static_cast<long long>(info.st_mtim.tv_sec),
+          static_cast<long long>(info.st_mtim.tv_nsec)}) {
+      state += std::to_string(number) + ",";
+    }
+    state += name + "/";
+  }
+  return state;
+}
 
 std::vector<FileResource> read_resource_files(const std::string& directory,
                                               std::vector<std::string>& problems) {
-  std::vector<std::string> names;
-  if (DIR* dir = opendir(directory.c_str())) {
-    while (const dirent* entry = readdir(dir)) {
-      if (is_resource_file(entry->d_name)) names.emplace_back(entry->d_name);
-    }
-    closedir(dir);
-  } else {
+  const auto names = resource_file_names(directory);
+  if (!names) {
     problems.push_back(directory + ": " + std::strerror(errno));
+    return {};
   }
-  std::sort(names.begin(), names.end());
   std::vector<FileResource> out;
-  for (const std::string& name : names) {
+  for (const std::string& name : *names) {
     const std::string path = directory + "/" + name;
     try {
       for (const YAML::Node& node : YAML::LoadAllFromFile(path)) {

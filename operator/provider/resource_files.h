@@ -19,6 +19,10 @@ struct FileResource {
 std::vector<FileResource> read_resource_files(const std::string& directory,
                                               std::vector<std::string>& problems);
 
+/// Changes whenever one of these files does: their names, sizes, inodes and times. "" if the
+/// directory cannot be read.
+std::string resource_files_state(const std::string& directory);
+
 /// "orders.yaml" -> "orders.status".
 std::string status_path(const std::string& path);
 /// JSON as YAML, for people.

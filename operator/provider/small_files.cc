@@ -39,15 +39,29 @@ broker::Result<std::string> read_small_file(const std::string& path) {
   return out.str();
 }
 
-broker::Result<void> replace_small_file(const std::string& path, std::string_view content) {
+namespace {
+
+enum class Sync { kYes, kNo };
+
+broker::Result<void> replace(const std::string& path, std::string_view content, Sync sync) {
   const auto slash = path.rfind('/');
   const std::string temporary = path.substr(0, slash + 1) + "." + path.substr(slash + 1) + ".tmp";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return failed(temporary);
-  const bool written = write_all(fd, content) && fdatasync(fd) == 0;
+  const bool written = write_all(fd, content) && (sync == Sync::kNo || fdatasync(fd) == 0);
   if (close(fd) != 0 || !written) return failed(temporary);
   if (rename(temporary.c_str(), path.c_str()) != 0) return failed(path);
   return {};
+}
+
+}  // namespace
+
+broker::Result<void> replace_small_file(const std::string& path, std::string_view content) {
+  return replace(path, content, Sync::kYes);
+}
+
+broker::Result<void> show_small_file(const std::string& path, std::string_view content) {
+  return replace(path, content, Sync::kNo);
 }
 
 broker::Result<bool> update_small_file(const std::string& path, std::string_view content) {

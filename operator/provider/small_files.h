@@ -13,6 +13,8 @@ namespace op::provider {
 broker::Result<std::string> read_small_file(const std::string& path);
 /// The old or the new content is there, never a mixture; the temporary name begins with a dot.
 broker::Result<void> replace_small_file(const std::string& path, std::string_view content);
+/// The same without waiting for the disk: for what is only shown and can be written again.
+broker::Result<void> show_small_file(const std::string& path, std::string_view content);
 /// Writes only if the content differs. Returns whether it did.
 broker::Result<bool> update_small_file(const std::string& path, std::string_view content);
 /// With its parents.

@@ -62,12 +62,32 @@ broker::Result<void> StandaloneStore::load_objects() {
     restore(*object, kept.value("applied", ""));
     const std::string source = kept.value(kSourceKey, "");
     const std::lock_guard lock(mutex_);
-    if (!source.empty()) sources_[{std::string((*object)->kind->kind), (*object)->key}] = source;
+    if (!source.empty()) set_source({std::string((*object)->kind->kind), (*object)->key}, source);
   }
   return {};
 }
 
+void StandaloneStore::set_source(const Id& id, const std::string& path) {
+  drop_source(id);
+  sources_[id] = path;
+  resources_of_[path].insert(id);
+}
+
+void StandaloneStore::drop_source(const Id& id) {
+  const auto found = sources_.find(id);
+  if (found == sources_.end()) return;
+  const auto file = resources_of_.find(found->second);
+  file->second.erase(id);
+  if (file->second.empty()) resources_of_.erase(file);
+  sources_.erase(found);
+}
+
 void StandaloneStore::sync_resources() {
+  // Nothing is parsed again while no file has changed: a thousand files are read once, not every
+  // two seconds.
+  std::string state = resource_files_state(resources_);
+  if (!state.empty() && state == read_state_) return;
+  read_state_ = std::move(state);
   std::vector<std::string> problems;
   const auto found = read_resource_files(resources_, problems);
   std::map<Id, std::string> present;
@@ -85,7 +105,7 @@ void StandaloneStore::sync_resources() {
     {
       const std::lock_guard lock(mutex_);
       present[{std::string(kind->kind), key}] = resource.path;
-      sources_[{std::string(kind->kind), key}] = resource.path;
+      set_source({std::string(kind->kind), key}, resource.path);
     }
     const auto put_result = put(document.dump());
     if (!put_result.ok()) problems.push_back(resource.path + ": " + to_string(put_result.error()));
@@ -101,7 +121,7 @@ void StandaloneStore::sync_resources() {
           });
       if (!present.contains(id) && !unreadable) gone.push_back(id);
     }
-    for (const Id& id : gone) sources_.erase(id);
+    for (const Id& id : gone) drop_source(id);
     std::set<std::string> now(problems.begin(), problems.end());
     for (const std::string& problem : now) {
       if (!reported_.contains(problem)) {
@@ -186,37 +206,44 @@ void StandaloneStore::on_changed(const ObjectPtr& old, const ObjectPtr& now) {
   if (wake_) wake_();
 }
 
+std::string StandaloneStore::status_text(const std::string& path) {
+  std::set<Id> ids;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = resources_of_.find(path);
+    if (found != resources_of_.end()) ids = found->second;
+  }
+  std::string text = "# Written by millrace-operator; changes here have no effect.\n";
+  for (const auto& [kind, key] : ids) {
+    const ObjectPtr object = get(*kube::find_kind(kind), key);
+    if (!object) continue;
+    const json document = json::parse(object->json);
+    if (!document.contains("status")) continue;
+    const json shown{{"apiVersion", document["apiVersion"]},
+                     {"kind", document["kind"]},
+                     {"metadata",
+                      {{"name", object->key.name},
+                       {"namespace", object->key.ns},
+                       {"generation", object->generation}}},
+                     {"status", document["status"]}};
+    text += "---\n" + to_yaml(shown.dump());
+  }
+  return text;
+}
+
 void StandaloneStore::write_status_files() {
   std::set<std::string> due;
-  std::map<Id, std::string> sources;
   {
     const std::lock_guard lock(mutex_);
     due.swap(due_);
-    if (due.empty()) return;
-    sources = sources_;
   }
   for (const std::string& path : due) {
-    std::string text = "# Written by millrace-operator; changes here have no effect.\n";
-    for (const auto& [id, source] : sources) {
-      const ObjectPtr object =
-          source == path ? get(*kube::find_kind(id.first), id.second) : nullptr;
-      if (!object) continue;
-      const json document = json::parse(object->json);
-      if (!document.contains("status")) continue;
-      const json shown{{"apiVersion", document["apiVersion"]},
-                       {"kind", document["kind"]},
-                       {"metadata",
-                        {{"name", object->key.name},
-                         {"namespace", object->key.ns},
-                         {"generation", object->generation}}},
-                       {"status", document["status"]}};
-      text += "---\n" + to_yaml(shown.dump());
-    }
+    const std::string text = status_text(path);
     const std::string beside = status_path(path);
-    if (replace_small_file(beside, text).ok()) continue;
+    if (show_small_file(beside, text).ok()) continue;
     const std::string aside = data_ + "/status/" + beside.substr(beside.rfind('/') + 1);
     const auto made = make_private_directory(data_ + "/status");
-    const auto written = made.ok() ? replace_small_file(aside, text) : made;
+    const auto written = made.ok() ? show_small_file(aside, text) : made;
     if (!written.ok()) {
       broker::log_error("standalone", "status not written",
                         {{"error", to_string(written.error())}});

@@ -40,17 +40,23 @@ class StandaloneStore final : public LocalStore {
   broker::Result<void> load_objects();
   std::string object_path(const Kind& kind, const ObjectKey& key) const;
   void save(const Object& object);
+  // With mutex_ held.
+  void set_source(const Id& id, const std::string& path);
+  void drop_source(const Id& id);
+  std::string status_text(const std::string& path);
   /// null: it is gone.
   void mount_secret(const ObjectKey& key, const ObjectPtr& secret);
 
   const std::string resources_;
   const std::string data_;
   std::function<void()> wake_;
-  std::mutex disk_mutex_;              // held while an object's files are written
-  std::mutex mutex_;                   // of what follows
-  std::map<Id, std::string> sources_;  // resource -> its file
-  std::set<std::string> due_;          // files whose status changed
-  std::set<std::string> reported_;     // problems already logged
+  std::mutex disk_mutex_;                             // held while an object's files are written
+  std::mutex mutex_;                                  // of what follows
+  std::map<Id, std::string> sources_;                 // resource -> its file
+  std::map<std::string, std::set<Id>> resources_of_;  // the same by file
+  std::string read_state_;                            // of the directory, when it was read last
+  std::set<std::string> due_;                         // files whose status changed
+  std::set<std::string> reported_;                    // problems already logged
 };
 
 }  // namespace op::provider
