@@ -149,6 +149,9 @@ Outcome report_unreadable(const Context& context, const kube::Object& object,
   status["conditions"] = std::move(conditions);
   status["observedGeneration"] = object.generation;
   const auto written = context.store.write_status(object, status.dump());
+  if (written.ok()) {
+    context.store.event(object, true, std::string(api::reason::kInvalid), message);
+  }
   return written.ok() ? Outcome::done() : Outcome::failed(written.error());
 }
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "operator/controllers/fake_kafka_for_tests.h"
@@ -245,6 +246,20 @@ TEST(TopicLoop, RepairsDriftAtOnceAndReportsATopicDeletedOutside) {
   world.settle();
   EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False DeletedOutside");
   EXPECT_EQ(world.kafka.topic("t"), nullptr);
+}
+
+TEST(TopicLoop, ARefusedSpecIsToldOnceAsAnEvent) {
+  World world;
+  world.make_cluster();
+  world.put("Topic", "kafka", "t", in_orders({{"config", {{"retention.msec", 1}}}}));
+  world.settle();
+  world.start_operator();
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False Invalid");
+  const auto events = world.store.events();
+  EXPECT_EQ(std::count_if(events.begin(), events.end(),
+                          [](const auto& event) { return event.reason == "Invalid"; }),
+            1);
 }
 
 TEST(TopicLoop, ARefusalShowsInStatusAndIsNotHammered) {

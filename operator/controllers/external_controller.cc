@@ -65,17 +65,18 @@ Outcome ExternalClusterController::reconcile(const ObjectKey& key) {
   if (!cluster.ok()) return report_unreadable(context_, *object, cluster.error().detail);
   api::ExternalClusterStatus status = cluster->status;
   const auto errors = api::validate(*cluster);
+  const auto refused = [&](const plan::Verdict& why) {
+    const auto written = refuse(context_, *object, cluster->status, why);
+    return written.ok() ? Outcome::again(kLookAtSecrets) : Outcome::failed(written.error());
+  };
   if (cluster->metadata.is_paused()) {
     status = paused(status, object->generation, context_.timestamp());
   } else if (!errors.empty()) {
-    status = not_ready(status, {errors.front().reason, api::to_string(errors)}, object->generation,
-                       context_.timestamp());
+    return refused({errors.front().reason, api::to_string(errors)});
   } else if (const auto spec = external_connection(context_, *cluster); !spec.ok()) {
     const bool absent = spec.code() == broker::ErrorCode::kResourceNotFound;
-    status = not_ready(
-        status,
-        {absent ? api::reason::kSecretNotFound : api::reason::kInvalid, spec.error().detail},
-        object->generation, context_.timestamp());
+    return refused(
+        {absent ? api::reason::kSecretNotFound : api::reason::kInvalid, spec.error().detail});
   } else if (const auto handle = context_.clusters.open(ref, *spec); !handle.ok()) {
     status = not_ready(status, {api::reason::kUnreachable, handle.error().detail},
                        object->generation, context_.timestamp());
@@ -97,9 +98,7 @@ Outcome RebalanceController::reconcile(const ObjectKey& key) {
       errors.empty()
           ? plan::Verdict{api::reason::kNotSupportedYet, "this version does not move partitions"}
           : plan::Verdict{errors.front().reason, api::to_string(errors)};
-  const auto written =
-      write_status(context_, *object, rebalance->status,
-                   not_ready(rebalance->status, verdict, object->generation, context_.timestamp()));
+  const auto written = refuse(context_, *object, rebalance->status, verdict);
   return written.ok() ? Outcome::done() : Outcome::failed(written.error());
 }
 

@@ -19,19 +19,26 @@ std::optional<Outcome> settle_without_kafka(const Context& context, const kube::
     const auto dropped = context.store.set_finalizer(object, std::string(api::kFinalizer), false);
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
   }
+  const auto errors = api::validate(resource);
+  std::optional<plan::Verdict> refusal;
+  if (!errors.empty()) {
+    refusal = {errors.front().reason, api::to_string(errors)};
+  } else if (target.gone) {
+    refusal = target.problem;
+  }
+  if (refusal && !resource.metadata.is_paused() && !resource.metadata.is_deleting()) {
+    const auto refused = refuse(context, object, resource.status, *refusal);
+    return refused.ok() ? Outcome::done() : Outcome::failed(refused.error());
+  }
   std::optional<typename Kind::Status> wanted;
   if (resource.metadata.is_paused()) {
     wanted = paused(resource.status, resource.metadata.generation, context.timestamp());
-  } else if (const auto errors = api::validate(resource);
-             !errors.empty() && !resource.metadata.is_deleting()) {
-    wanted = not_ready(resource.status, {errors.front().reason, api::to_string(errors)},
-                       resource.metadata.generation, context.timestamp());
   } else if (target.problem) {
     // Brokers that are away, or an operator that has just started, are no news about what was Ready
     // for this generation: the Cluster says so; a thousand status writes would help nobody.
     const bool was_ready = plan::is_ready(resource.status.conditions) &&
                            resource.status.observed_generation == resource.metadata.generation;
-    if (!target.gone && was_ready) return Outcome::done();
+    if (was_ready) return Outcome::done();
     wanted = not_ready(resource.status, *target.problem, resource.metadata.generation,
                        context.timestamp());
   }

@@ -30,6 +30,17 @@ Status not_ready(const Status& current, const plan::Verdict& why, std::int64_t g
   return wanted;
 }
 
+/// Ready=False with this verdict, and an Event when that is news. Returns whether it was.
+template <class Status>
+broker::Result<bool> refuse(const Context& context, const kube::Object& object,
+                            const Status& current, const plan::Verdict& why) {
+  ASSIGN_OR_RETURN(const bool wrote,
+                   write_status(context, object, current,
+                                not_ready(current, why, object.generation, context.timestamp())));
+  if (wrote) context.store.event(object, true, std::string(why.reason), why.message);
+  return wrote;
+}
+
 /// millrace.io/paused: Ready keeps its value and says why nothing moves.
 template <class Status>
 Status paused(const Status& current, std::int64_t generation, const api::Timestamp& now) {

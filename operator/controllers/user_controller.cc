@@ -115,9 +115,7 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
 
   const UserMaterial material = gather_user_material(context_, *user, target);
   if (material.conflict && !user->metadata.is_deleting()) {
-    const auto written = write_status(
-        context_, *object, user->status,
-        not_ready(user->status, *material.conflict, object->generation, context_.timestamp()));
+    const auto written = refuse(context_, *object, user->status, *material.conflict);
     return written.ok() ? Outcome::again(kLookAtForeignSecret) : Outcome::failed(written.error());
   }
   const plan::UserInput input{.user = *user,
