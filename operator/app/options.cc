@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <cstdlib>
 
 #include "broker/common/rng.h"
@@ -25,10 +26,15 @@ std::string draw_identity() {
 
 broker::io::Endpoint parse_endpoint(const std::string& text) {
   const auto colon = text.rfind(':');
-  if (colon == std::string::npos) throw CLI::ValidationError("--http", "wants HOST:PORT or :PORT");
+  std::uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  if (colon == std::string::npos || std::from_chars(text.data() + colon + 1, end, port) !=
+                                        std::from_chars_result{end, std::errc()}) {
+    throw CLI::ValidationError("--http", "'" + text + "' is not HOST:PORT or :PORT");
+  }
   std::string host = text.substr(0, colon);
   if (host.empty()) host = "0.0.0.0";
-  return {host, static_cast<std::uint16_t>(std::stoi(text.substr(colon + 1)))};
+  return {host, port};
 }
 
 void add_kubernetes_options(CLI::App& app, Options& options) {
@@ -97,10 +103,6 @@ Parsed parse_command_line(int argc, char** argv) {
     if (!http.empty()) options.http = parse_endpoint(http);
   } catch (const CLI::ParseError& e) {
     parsed.exit_code = app.exit(e) == 0 ? 0 : 1;
-    return parsed;
-  } catch (const std::exception& e) {
-    fprintf(stderr, "millrace-operator: --http: %s\n", e.what());
-    parsed.exit_code = 1;
     return parsed;
   }
   if (standalone->parsed()) options.mode = Mode::kStandalone;
