@@ -1,0 +1,1 @@
+"""Comparisons of Millrace with Apache Kafka, run side by side."""

@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+"""./dev bench [quick|full] [--only PART ...] [--docs]
+
+Runs Millrace and Apache Kafka 4.3.1 side by side and prints one table with the goals.
+  quick         about five minutes (default); full: more rounds, about twelve
+  --only PART   some of: start idle throughput operator
+  --docs        also writes docs/benchmarks.md, docs/benchmarks.json and the plots in docs/img
+  docs          only writes these again from docs/benchmarks.json
+The figures go to build/bench-results/MODE.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from bench import brokers, operator_load, report  # noqa: E402
+from tools.lib import paths  # noqa: E402
+
+PARTS = ("start", "idle", "throughput", "operator")
+SETTINGS = {
+    "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 3, "warm_up": 1_000_000, "records": 500_000,
+              "bulk": 1000, "singles": 100},
+    "full": {"starts": 5, "idle_rounds": 3, "idle_seconds": 20, "rounds": 5, "warm_up": 2_000_000, "records": 2_000_000,
+             "bulk": 1000, "singles": 300},
+}
+DOCS = paths.ROOT / "docs"
+
+
+def first_match(path, key):
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(key):
+            return line.split(":", 1)[1].strip()
+    return ""
+
+
+def output(*argv):
+    result = subprocess.run(argv, capture_output=True, text=True, cwd=paths.ROOT)
+    return (result.stdout or result.stderr).strip()
+
+
+def load():
+    return round(os.getloadavg()[0], 1)
+
+
+def machine():
+    return {
+        "cpu": first_match("/proc/cpuinfo", "model name"),
+        "cores": os.cpu_count(),
+        "memory_gib": round(int(first_match("/proc/meminfo", "MemTotal").split()[0]) / 2**20),
+        "kernel": platform.release(),
+        "disk": brokers.disk_of(os.environ.get("TMPDIR", "/tmp")),
+        "java": output("java", "-version").splitlines()[0],
+        "load_before": load(),
+    }
+
+
+def measure(mode, parts, say):
+    settings = SETTINGS[mode]
+    result = {"mode": mode, "date": time.strftime("%Y-%m-%d"), "commit": output("git", "rev-parse", "--short=10", "HEAD"),
+              "settings": settings, "machine": machine()}
+    samples = brokers.Samples()
+    if "start" in parts:
+        brokers.start_and_stop(samples, settings["starts"], say)
+    if "idle" in parts:
+        brokers.idle(samples, settings["idle_rounds"], settings["idle_seconds"], say)
+    if "operator" in parts:
+        operator_load.topics(samples, settings["bulk"], settings["singles"], say)
+    if "throughput" in parts:
+        brokers.throughput(samples, settings["rounds"], settings["warm_up"], settings["records"], say)
+    result["machine"]["load_after"] = load()
+    # Our own load comes from one broker and its client; what was there before is other work.
+    result["machine"]["noisy"] = result["machine"]["load_before"] > 0.3 * result["machine"]["cores"]
+    result["values"] = samples.values
+    return result
+
+
+def write_docs(result):
+    (DOCS / "img").mkdir(parents=True, exist_ok=True)
+    (DOCS / "benchmarks.json").write_text(json.dumps(result, indent=1) + "\n")
+    (DOCS / "benchmarks.md").write_text(report.markdown(result))
+    for name, svg in report.images(result).items():
+        (DOCS / "img" / name).write_text(svg)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", default="quick", choices=[*SETTINGS, "docs"])
+    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, metavar="PART")
+    parser.add_argument("--docs", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.mode == "docs":
+        return write_docs(json.loads((DOCS / "benchmarks.json").read_text()))
+    started = time.monotonic()
+
+    def say(text):
+        print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
+
+    result = measure(arguments.mode, arguments.only, say)
+    target = paths.ROOT / "build" / "bench-results" / f"{arguments.mode}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(result, indent=1) + "\n")
+    print("\n" + report.table(result) + f"\n\n{target}")
+    if arguments.docs:
+        write_docs(result)
+    return None
+
+
+if __name__ == "__main__":
+    main()
