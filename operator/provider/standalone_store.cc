@@ -25,6 +25,48 @@ using nlohmann::json;
 
 constexpr std::string_view kSourceKey = "source";
 
+bool is_map_of_text(const json& object, const char* field) {
+  const auto found = object.find(field);
+  if (found == object.end()) return true;
+  return found->is_object() && std::all_of(found->begin(), found->end(),
+                                           [](const json& value) { return value.is_string(); });
+}
+
+/// What an API server would refuse before anybody saw the object; "" if nothing.
+std::string problem_of(const json& document) {
+  const auto text = [](const json& object, const char* field) {
+    const auto found = object.find(field);
+    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::string kind = text(document, "kind");
+  if (kind.empty()) return "kind: wants the name of a kind";
+  if (kube::find_kind(kind) == nullptr) return "kind: there is no kind " + kind + " here";
+  const auto meta = document.find("metadata");
+  if (meta == document.end() || !meta->is_object() || text(*meta, "name").empty())
+    return "metadata.name: wants a name";
+  if (meta->contains("namespace") && text(*meta, "namespace").empty())
+    return "metadata.namespace: wants a name";
+  for (const std::string& name : {text(*meta, "name"), text(*meta, "namespace")}) {
+    if (name.find('/') != std::string::npos) return "metadata: a name has no '/'";
+  }
+  if (!is_map_of_text(*meta, "labels")) return "metadata.labels: wants text by name";
+  if (!is_map_of_text(*meta, "annotations")) return "metadata.annotations: wants text by name";
+  if (!is_map_of_text(document, "data") || !is_map_of_text(document, "stringData"))
+    return "data: wants text by name";
+  if (document.contains("spec") && !document["spec"].is_object()) return "spec: wants an object";
+  return {};
+}
+
+/// As an API server does: stringData is for writing only.
+void encode_string_data(json& secret) {
+  const auto found = secret.find("stringData");
+  if (found == secret.end()) return;
+  for (const auto& [name, value] : found->items()) {
+    secret["data"][name] = broker::base64_encode(value.get<std::string>());
+  }
+  secret.erase("stringData");
+}
+
 /// Pods and what is derived anew at each start is not kept.
 bool is_kept(const Kind& kind) { return !(kind == kube::kPod); }
 
@@ -93,13 +135,14 @@ void StandaloneStore::sync_resources() {
   std::map<Id, std::string> present;
   for (const FileResource& resource : found) {
     json document = json::parse(resource.json);
-    const Kind* kind = kube::find_kind(document.value("kind", ""));
-    const std::string name = document.value("metadata", json::object()).value("name", "");
-    if (kind == nullptr || name.empty()) {
-      problems.push_back(resource.path + ": no resource of ours, or without a name");
+    if (const std::string problem = problem_of(document); !problem.empty()) {
+      problems.push_back(resource.path + ": " + problem);
       continue;
     }
+    const Kind* kind = kube::find_kind(document["kind"].get<std::string>());
+    if (*kind == kube::kSecret) encode_string_data(document);
     json& meta = document["metadata"];
+    const std::string name = meta["name"];
     if (kind->namespaced && !meta.contains("namespace")) meta["namespace"] = "default";
     const ObjectKey key{kind->namespaced ? meta.value("namespace", "") : "", name};
     {

@@ -69,5 +69,32 @@ TEST_F(StandaloneStoreTest, WhatSeveralThreadsChangeIsKeptAsItIsInTheEnd) {
   EXPECT_EQ(json::parse(*kept)["object"], newest);
 }
 
+TEST_F(StandaloneStoreTest, AFileThatIsNoResourceHarmsNothing) {
+  const auto write = [this](const char* name, const std::string& text) {
+    ASSERT_TRUE(replace_small_file(resources() + "/" + name, text).ok());
+  };
+  const char* kBad[] = {"kind: 5",
+                        "kind: Topik\nmetadata: {name: a}",
+                        "kind: Topic",
+                        "kind: Topic\nmetadata: text",
+                        "kind: Topic\nmetadata: {name: 7}",
+                        "kind: Topic\nmetadata: {name: a, namespace: [x]}",
+                        "kind: Topic\nmetadata: {name: ../../a}",
+                        "kind: Topic\nmetadata: {name: a, labels: {a: 1}}",
+                        "kind: Topic\nmetadata: {name: a}\nspec: 1",
+                        "kind: Secret\nmetadata: {name: a}\nstringData: {a: 1}",
+                        "a: [",
+                        "- a"};
+  for (int i = 0; i < static_cast<int>(std::size(kBad)); ++i) {
+    write(("bad" + std::to_string(i) + ".yaml").c_str(), kBad[i]);
+  }
+  write("good.yaml", "kind: Secret\nmetadata: {name: pw}\nstringData: {password: x}\n");
+  StandaloneStore store(resources(), data());
+  ASSERT_TRUE(store.start().ok());
+  EXPECT_TRUE(store.list(kube::kTopic, "", "").empty());
+  ASSERT_EQ(store.list(kube::kSecret, "", "").size(), 1u);
+  EXPECT_EQ(*read_small_file(data() + "/secrets/default/pw/password"), "x");
+}
+
 }  // namespace
 }  // namespace op::provider
