@@ -139,12 +139,24 @@ TEST(Api, TopicNamesAndConfigAreJudged) {
 TEST(Api, NoUserMayBeNamedLikeTheMachinery) {
   EXPECT_TRUE(is_reserved_principal("User:CN=millrace-operator"));
   User user;
+  user.spec.secret_name = "order-service";
   user.spec.username = "CN=millrace-operator";
   EXPECT_FALSE(validate(user).empty());
   user.spec.username = "ANONYMOUS";
   EXPECT_FALSE(validate(user).empty());
   user.spec.username = "order-service";
   EXPECT_TRUE(validate(user).empty());
+}
+
+TEST(Api, TheSecretOfAUserHasANameOfAnObject) {
+  User user;
+  user.spec.username = "order-service";
+  for (const char* name : {"", "Orders", "../orders", "-a", "a."}) {
+    user.spec.secret_name = name;
+    const auto errors = validate(user);
+    ASSERT_EQ(errors.size(), 1u) << name;
+    EXPECT_EQ(errors.front().field, "spec.secret.name");
+  }
 }
 
 TEST(Api, AclBindingsInStatusSurviveTheRoundTrip) {

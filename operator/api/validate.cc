@@ -79,6 +79,16 @@ void check_topic_name(const std::string& name, Findings& findings) {
     findings.invalid("spec.name", "\"" + name + "\" belongs to the brokers");
 }
 
+/// As Kubernetes wants the names of Secrets.
+bool is_object_name(const std::string& name) {
+  static constexpr std::string_view kInside = "abcdefghijklmnopqrstuvwxyz0123456789-.";
+  static constexpr std::string_view kEnds = "abcdefghijklmnopqrstuvwxyz0123456789";
+  return !name.empty() && name.size() <= 253 &&
+         name.find_first_not_of(kInside) == std::string::npos &&
+         kEnds.find(name.front()) != std::string_view::npos &&
+         kEnds.find(name.back()) != std::string_view::npos;
+}
+
 }  // namespace
 
 std::vector<FieldError> validate(const Topic& topic) {
@@ -109,6 +119,10 @@ std::vector<FieldError> validate(const User& user) {
                                           "'_', '@' and '-'");
   if (is_reserved_principal(user.principal()))
     findings.invalid("spec.username", "\"" + name + "\" is reserved");
+  if (!is_object_name(user.spec.secret_name))
+    findings.invalid("spec.secret.name", "\"" + user.spec.secret_name +
+                                             "\" is no name of a Secret: a-z, 0-9, '-' and '.', "
+                                             "beginning and ending with a letter or digit");
   const UserAuthentication& authentication = user.spec.authentication;
   if (authentication.type == UserAuth::kMtls && authentication.password_from)
     findings.invalid("spec.authentication.passwordFrom", "a user with Mtls has no password");
