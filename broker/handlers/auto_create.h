@@ -3,6 +3,8 @@
 #include <set>
 #include <string>
 
+#include "broker/common/function.h"
+
 namespace broker::io {
 class Strand;
 }
@@ -10,8 +12,10 @@ namespace broker::handlers {
 
 struct Services;
 
-/// Asks the controller for topics with the broker's defaults, and does not wait: whoever wanted
-/// them asks again.
-void auto_create_topics(Services& services, io::Strand& strand, const std::set<std::string>& names);
+/// Asks the controller for topics with the broker's defaults. `done` runs on `strand` when it has
+/// answered, whatever it said: Kafka answers the client at once, who then waits out its back-off (a
+/// second with librdkafka) before it asks again.
+void auto_create_topics(Services& services, io::Strand& strand, const std::set<std::string>& names,
+                        Task done);
 
 }  // namespace broker::handlers

@@ -92,13 +92,12 @@ TopicAnswer answer_by_name(const Access& access, const std::string& name,
     }
     to_create.insert(name);
   }
-  // The client asks again; by then the topic exists.
   return refused(ErrorCode::kUnknownTopicOrPartition, name, kZeroUuid);
 }
 
-}  // namespace
-
-void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
+/// What the image says now. `to_create`: topics that are not there and may be created.
+Response answer(Services& services, const Call<protocol::MetadataRequest>& call,
+                std::set<std::string>& to_create) {
   const Access access(services, call);
   const auto& image = access.image();
   const auto& wanted = call.request.topics;
@@ -113,7 +112,6 @@ void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
   // KRaft brokers name any live broker: controllers take no requests of clients.
   response.controller_id = response.brokers.empty() ? -1 : response.brokers.front().node_id;
 
-  std::set<std::string> to_create;
   const bool all = !wanted || (call.version() == 0 && wanted->empty());
   if (all) {
     for (const auto& [name, id] : image.topics.ids) {
@@ -143,8 +141,21 @@ void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
                                            std::string(security::kClusterName))
             : 0;
   }
-  if (!to_create.empty()) auto_create_topics(services, call.strand(), to_create);
-  call.reply(response);
+  return response;
+}
+
+}  // namespace
+
+void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
+  std::set<std::string> to_create;
+  const Response response = answer(services, call, to_create);
+  if (to_create.empty()) return call.reply(response);
+  io::Strand& strand = call.strand();
+  auto_create_topics(services, strand, to_create, [&services, call = std::move(call)]() mutable {
+    // Where the image is behind the controller the client asks again.
+    std::set<std::string> not_created;
+    call.reply(answer(services, call, not_created));
+  });
 }
 
 }  // namespace broker::handlers

@@ -92,8 +92,8 @@ void handle_create_topics(Services& services, Call<CreateRequest> call) {
       });
 }
 
-void auto_create_topics(Services& services, io::Strand& strand,
-                        const std::set<std::string>& names) {
+void auto_create_topics(Services& services, io::Strand& strand, const std::set<std::string>& names,
+                        Task done) {
   CreateRequest request;
   for (const std::string& name : names) {
     CreateRequest::CreatableTopic topic;
@@ -102,20 +102,22 @@ void auto_create_topics(Services& services, io::Strand& strand,
     topic.replication_factor = -1;  // likewise
     request.topics.push_back(std::move(topic));
   }
-  ask_controller(services, strand, std::move(request), [](Result<CreateResponse> result) {
-    if (!result.ok()) return;
-    for (const auto& topic : result->topics) {
-      const auto error = static_cast<ErrorCode>(topic.error_code);
-      if (error == ErrorCode::kNone) {
-        log_info("topics", "created on first use", {{"topic", topic.name}});
-      } else if (error != ErrorCode::kTopicAlreadyExists) {
-        log_warn("topics", "not created on first use",
-                 {{"topic", topic.name},
-                  {"error", error_name(error)},
-                  {"reason", topic.error_message.value_or("")}});
-      }
-    }
-  });
+  ask_controller(services, strand, std::move(request),
+                 [done = std::move(done)](Result<CreateResponse> result) mutable {
+                   if (!result.ok()) return done();
+                   for (const auto& topic : result->topics) {
+                     const auto error = static_cast<ErrorCode>(topic.error_code);
+                     if (error == ErrorCode::kNone) {
+                       log_info("topics", "created on first use", {{"topic", topic.name}});
+                     } else if (error != ErrorCode::kTopicAlreadyExists) {
+                       log_warn("topics", "not created on first use",
+                                {{"topic", topic.name},
+                                 {"error", error_name(error)},
+                                 {"reason", topic.error_message.value_or("")}});
+                     }
+                   }
+                   done();
+                 });
 }
 
 namespace {
