@@ -91,8 +91,10 @@ std::set<ReplicaManager::Key> ReplicaManager::affected(
 void ReplicaManager::apply(const metadata::MetadataUpdate& update, Task on_applied) {
   strands_.main().check_current();
   applied_ = update.image;
-  if (!stopping_)
-    for (const Key& key : affected(update)) update_partition(key);
+  if (!stopping_) {
+    const metadata::EffectiveConfigs configs = applied_configs();
+    for (const Key& key : affected(update)) update_partition(key, configs);
+  }
   // Behind the roles in each mailbox: whoever sees this image sees partitions that reflect it.
   auto left = std::make_shared<std::size_t>(tables_.size());
   auto done = std::make_shared<Task>(std::move(on_applied));
@@ -106,7 +108,11 @@ void ReplicaManager::apply(const metadata::MetadataUpdate& update, Task on_appli
   }
 }
 
-void ReplicaManager::update_partition(const Key& key) {
+metadata::EffectiveConfigs ReplicaManager::applied_configs() const {
+  return {applied_->configs, options_.node, options_.static_config};
+}
+
+void ReplicaManager::update_partition(const Key& key, const metadata::EffectiveConfigs& configs) {
   const metadata::TopicImage* topic = applied_->topics.find(key.first);
   const metadata::PartitionRegistration* registration =
       topic ? topic->partitions.find(key.second) : nullptr;
@@ -116,7 +122,7 @@ void ReplicaManager::update_partition(const Key& key) {
     // A topic that was created again under its name: first the old log must go.
     if (leaving_.contains(name_of(at))) return;
     hosted_[key] = at;
-    return assign(at, *registration);
+    return assign(at, *registration, configs.topic(topic->name));
   }
   if (hosted == hosted_.end()) return;
   const TopicIdPartition at = hosted->second;
@@ -125,10 +131,8 @@ void ReplicaManager::update_partition(const Key& key) {
 }
 
 void ReplicaManager::assign(const TopicIdPartition& at,
-                            const metadata::PartitionRegistration& registration) {
-  const metadata::EffectiveConfigs configs(applied_->configs, options_.node,
-                                           options_.static_config);
-  const config::TopicConfig config = configs.topic(at.topic);
+                            const metadata::PartitionRegistration& registration,
+                            const config::TopicConfig& config) {
   Assignment assignment;
   assignment.at = at;
   assignment.registration = registration;
@@ -178,7 +182,7 @@ void ReplicaManager::on_given_up(const TopicIdPartition& at) {
               {{"partition", to_string(at)}, {"reason", to_string(removed.error())}});
   // Whoever has taken over the name meanwhile may have its log now.
   if (const metadata::TopicImage* topic = applied_->topics.find(at.topic))
-    update_partition({topic->id, at.partition});
+    update_partition({topic->id, at.partition}, applied_configs());
 }
 
 Result<void> ReplicaManager::remove_strays() {

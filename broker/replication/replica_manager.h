@@ -16,6 +16,13 @@
 #include "broker/replication/types.h"
 #include "broker/storage/log_manager.h"
 
+namespace broker::config {
+struct TopicConfig;
+}
+namespace broker::metadata {
+class EffectiveConfigs;
+}
+
 namespace broker::replication {
 
 class PartitionTable;
@@ -109,8 +116,10 @@ class ReplicaManager {
   // lifecycle.cc, on main
   using Key = std::pair<TopicId, std::int32_t>;
   std::set<Key> affected(const metadata::MetadataUpdate& update) const;
-  void update_partition(const Key& key);
-  void assign(const TopicIdPartition& at, const metadata::PartitionRegistration& registration);
+  metadata::EffectiveConfigs applied_configs() const;
+  void update_partition(const Key& key, const metadata::EffectiveConfigs& configs);
+  void assign(const TopicIdPartition& at, const metadata::PartitionRegistration& registration,
+              const config::TopicConfig& config);
   void give_up(const TopicIdPartition& at);
   void on_given_up(const TopicIdPartition& at);
   void run_periodically();
