@@ -140,6 +140,31 @@ def chart_copies():
     return [] if result.returncode == 0 else ["charts/millrace/files/crds: not what crds/ says; run tools/sync_crds"]
 
 
+def documentation():
+    """What users see has its place in docs/: reasons, APIs, metrics."""
+    def read(name):
+        return (paths.ROOT / name).read_text()
+
+    problems = []
+    runbooks = read("docs/runbooks/README.md")
+    for reason in re.findall(r'string_view k\w+ = "(\w+)"', read("operator/api/meta.h").split("namespace reason {")[1].split("}")[0]):
+        if reason not in runbooks:
+            problems.append(f"docs/runbooks/README.md: nothing about the reason {reason} of operator/api/meta.h")
+    for page in re.findall(r"\]\((\w+\.md)\)", runbooks):
+        if not (paths.ROOT / "docs/runbooks" / page).exists():
+            problems.append(f"docs/runbooks/README.md: {page} does not exist")
+    compatibility = read("docs/compatibility.md")
+    for api in re.findall(r"add<protocol::(\w+)Request>", read("broker/handlers/register_apis.cc")):
+        if not re.search(rf"\b{api}\b", compatibility.split("Not served:")[0]):
+            problems.append(f"docs/compatibility.md: nothing about {api}, which broker/handlers/register_apis.cc serves")
+    metrics = read("docs/metrics.md")
+    for source in ("broker/app/metrics_text.cc", "broker/replication/metrics.h", "operator/app/metrics.cc"):
+        for name in re.findall(r'"((?:kafka|millrace|process)_\w+)"', read(source)):
+            if f"`{name}`" not in metrics:
+                problems.append(f"docs/metrics.md: nothing about {name} of {source}")
+    return problems
+
+
 CHECKS = {
     "includes against layers": includes,
     "C++ formatting": formatting,
@@ -149,4 +174,5 @@ CHECKS = {
     "length of files": length,
     "commands of ./dev": commands,
     "CRDs in the chart": chart_copies,
+    "documentation": documentation,
 }
