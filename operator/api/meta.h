@@ -94,7 +94,6 @@ namespace reason {
 // good
 inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kAsExpected = "AsExpected";
-inline constexpr std::string_view kProgressing = "Progressing";
 inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kDeleting = "Deleting";
 // what the user wrote cannot be done
@@ -103,8 +102,6 @@ inline constexpr std::string_view kNotSupportedYet = "NotSupportedYet";
 inline constexpr std::string_view kNotAdmitted = "NotAdmitted";
 inline constexpr std::string_view kConflict = "Conflict";
 inline constexpr std::string_view kPartitionsCannotShrink = "PartitionsCannotShrink";
-inline constexpr std::string_view kReplicationFactorMismatch = "ReplicationFactorMismatch";
-inline constexpr std::string_view kDeletionProtected = "DeletionProtected";
 // what is referred to is not there
 inline constexpr std::string_view kClusterNotFound = "ClusterNotFound";
 inline constexpr std::string_view kClusterNotReady = "ClusterNotReady";
@@ -115,7 +112,6 @@ inline constexpr std::string_view kSecretConflict = "SecretConflict";
 // the world is not what it was
 inline constexpr std::string_view kDeletedOutside = "DeletedOutside";
 inline constexpr std::string_view kClusterIdChanged = "ClusterIdChanged";
-inline constexpr std::string_view kVolumeLost = "VolumeLost";
 // on the way
 inline constexpr std::string_view kBrokersNotReady = "BrokersNotReady";
 inline constexpr std::string_view kPodUnschedulable = "PodUnschedulable";

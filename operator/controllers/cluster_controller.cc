@@ -74,9 +74,8 @@ void tell_about_ready(const Context& context, const kube::Object& object,
   const auto* was = api::find_condition(before.conditions, api::condition::kReady);
   const auto* is = api::find_condition(after.conditions, api::condition::kReady);
   if (is == nullptr || (was != nullptr && was->reason == is->reason)) return;
-  const bool warning = is->status != api::ConditionStatus::kTrue &&
-                       is->reason != api::reason::kProgressing &&
-                       is->reason != api::reason::kBrokersNotReady;
+  const bool warning =
+      is->status != api::ConditionStatus::kTrue && is->reason != api::reason::kBrokersNotReady;
   context.store.event(object, warning, is->reason, is->message);
 }
 
