@@ -24,6 +24,8 @@ ConfigType parse_type(std::string_view text) {
 
 std::string_view type_name(ConfigType type) {
   switch (type) {
+    case ConfigType::kUnknown:
+      return "UNKNOWN";
     case ConfigType::kBoolean:
       return "BOOLEAN";
     case ConfigType::kString:
@@ -242,6 +244,7 @@ Result<void> validate(const ConfigKey& key, const std::optional<std::string>& va
       if (const std::string text = upper(trim(*value)); text != "TRUE" && text != "FALSE")
         return invalid(key, *value, "Expected value to be either true or false");
       return {};
+    case ConfigType::kUnknown:
     case ConfigType::kString:
     case ConfigType::kList:
     case ConfigType::kClass:

@@ -14,6 +14,7 @@ namespace broker::config {
 
 /// The numbers are those of DescribeConfigs.
 enum class ConfigType : std::int8_t {
+  kUnknown = 0,
   kBoolean = 1,
   kString = 2,
   kInt = 3,
@@ -57,7 +58,7 @@ struct ConfigKey {
   bool internal = false;              // accepted, never described
   bool described_only_when_set = false;
 
-  bool sensitive() const { return type == ConfigType::kPassword; }
+  bool sensitive() const { return type == ConfigType::kPassword || type == ConfigType::kUnknown; }
 };
 
 /// All keys of one kind of resource. Immutable after start, usable from any thread.

@@ -129,9 +129,14 @@ TEST(TopicConfig, RefusesUnknownAndContradictingKeys) {
 TEST(TopicConfig, DynamicBrokerKeysObeyTheirLevel) {
   EXPECT_TRUE(validate_dynamic_broker_config({{"log.retention.ms", "5"}}, "").ok());
   EXPECT_EQ(validate_dynamic_broker_config({{"node.id", "5"}}, "1").error().detail,
-            "Cannot update these configs dynamically: Set(node.id)");
-  EXPECT_THAT(validate_dynamic_broker_config({{"ssl.keystore.location", "/x"}}, "").error().detail,
-              HasSubstr("at default cluster level"));
+            "Cannot update these configs dynamically: [node.id]");
+  EXPECT_THAT(validate_dynamic_broker_config({{"ssl.keystore.location", "/x"}}, "1").error().detail,
+              HasSubstr("only per-listener"));
+  EXPECT_THAT(
+      validate_dynamic_broker_config({{"listener.name.internal.ssl.keystore.location", "/x"}}, "")
+          .error()
+          .detail,
+      HasSubstr("at default cluster level"));
   EXPECT_TRUE(
       validate_dynamic_broker_config({{"listener.name.internal.ssl.keystore.location", "/x"}}, "1")
           .ok());

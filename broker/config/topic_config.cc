@@ -85,9 +85,25 @@ Result<void> validate_topic_config(const ConfigMap& values) {
   return {};
 }
 
+namespace {
+
+/// Keys of TLS stores: while the broker runs they change for one listener, never for all.
+bool is_store_key(std::string_view name) {
+  return name == "ssl.key.password" || name.starts_with("ssl.keystore.") ||
+         name.starts_with("ssl.truststore.");
+}
+
+Error refused_keys(const char* why, const std::vector<std::string>& names) {
+  return {ErrorCode::kInvalidRequest, std::string(why) + ": [" + join(names, ", ") + "]"};
+}
+
+}  // namespace
+
 Result<void> validate_dynamic_broker_config(const ConfigMap& values, std::string_view broker_name) {
   std::vector<std::string> read_only;
+  std::vector<std::string> without_listener;
   std::vector<std::string> per_broker;
+  Result<void> invalid;
   for (const auto& [name, value] : values) {
     const ConfigKey* key = ConfigDef::broker().find(name);
     constexpr std::string_view kPrefix = "listener.name.";
@@ -99,18 +115,23 @@ Result<void> validate_dynamic_broker_config(const ConfigMap& values, std::string
     if (key == nullptr)
       return Error{ErrorCode::kInvalidConfig, "Unknown broker config name: " + name};
     if (key->update == UpdateMode::kReadOnly) read_only.push_back(name);
+    if (is_store_key(name)) without_listener.push_back(name);
     if (broker_name.empty() && (of_listener || key->update == UpdateMode::kPerBroker))
       per_broker.push_back(name);
-    RETURN_IF_ERROR(validate(*key, value));
+    if (invalid.ok()) invalid = validate(*key, value);
   }
-  if (!read_only.empty())
-    return Error{ErrorCode::kInvalidRequest,
-                 "Cannot update these configs dynamically: Set(" + join(read_only, ", ") + ")"};
+  // In Kafka's order.
+  if (!read_only.empty()) return refused_keys("Cannot update these configs dynamically", read_only);
+  if (!without_listener.empty())
+    return refused_keys(
+        "These security configs can be dynamically updated only per-listener using the listener "
+        "prefix",
+        without_listener);
+  RETURN_IF_ERROR(invalid);
   if (!per_broker.empty())
-    return Error{ErrorCode::kInvalidRequest,
-                 "Cannot update these configs at default cluster level, broker id must be "
-                 "specified: Set(" +
-                     join(per_broker, ", ") + ")"};
+    return refused_keys(
+        "Cannot update these configs at default cluster level, broker id must be specified",
+        per_broker);
   return {};
 }
 

@@ -74,8 +74,11 @@ Result<void> validate_values(const ConfigResource& resource, const ConfigMap& va
   switch (resource.type) {
     case ConfigResourceType::kTopic:
       return config::validate_topic_config(values);
-    case ConfigResourceType::kBroker:
-      return config::validate_dynamic_broker_config(values, resource.name);
+    case ConfigResourceType::kBroker: {
+      // Kafka answers InvalidRequest here, and InvalidConfig for topics.
+      auto valid = config::validate_dynamic_broker_config(values, resource.name);
+      return valid.ok() ? valid : invalid_request(valid.error().detail);
+    }
     case ConfigResourceType::kGroup:
       for (const auto& [name, value] : values) {
         const config::ConfigKey* key = ConfigDef::group().find(name);

@@ -58,7 +58,8 @@ Result<std::vector<BrokerId>> ReplicaPlacer::place(std::int16_t replication_fact
     return cannot(replication_factor,
                   "The target replication factor of " + std::to_string(replication_factor) +
                       " cannot be reached because only " + std::to_string(ring_.size()) +
-                      " broker(s) are registered.");
+                      " broker(s) are registered or some brokers have all their log "
+                      "directories cordoned.");
   if (active_count_ == 0) return cannot(replication_factor, "All brokers are currently fenced.");
 
   const std::size_t n = ring_.size();

@@ -72,7 +72,8 @@ TEST(CreateTopics, SaysWhatKafkaSaysAboutBadTopics) {
               HasSubstr("|Replication factor must be larger than 0, or -1 to use the default"));
   EXPECT_THAT(outcome(world, create("t", 1, 2)),
               HasSubstr("|Unable to replicate the partition 2 time(s): The target replication "
-                        "factor of 2 cannot be reached because only 1 broker(s) are registered."));
+                        "factor of 2 cannot be reached because only 1 broker(s) are registered or "
+                        "some brokers have all their log directories cordoned."));
   EXPECT_THAT(outcome(world, create("t", 10001)), HasSubstr("Excessively large number"));
   auto request = create("t");
   request.topics[0].configs = {{"nope", "1"}};
@@ -230,7 +231,7 @@ TEST(AlterConfigs, BrokersTakeDynamicKeysAndRewriteNamedOnes) {
   EXPECT_EQ(alter_config(world, 4, "", {"log.retention.ms", 0, "5"}), "");
   EXPECT_EQ(world.last_records(), 1u);
   EXPECT_EQ(alter_config(world, 4, "0", {"node.id", 0, "5"}),
-            "Cannot update these configs dynamically: Set(node.id)");
+            "Cannot update these configs dynamically: [node.id]");
   EXPECT_EQ(alter_config(world, 4, "x", {"log.retention.ms", 0, "5"}),
             "Unable to parse broker name as a base 10 number.");
   EXPECT_EQ(alter_config(world, 4, "5", {"log.retention.ms", 0, "5"}),

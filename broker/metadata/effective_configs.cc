@@ -28,6 +28,31 @@ std::optional<std::string> shown(const ConfigKey& key, const std::string& value)
   return key.sensitive() ? std::nullopt : std::optional(value);
 }
 
+/// DescribeConfigs shows a topic key's synonyms from the first that has the finest unit's name on:
+/// log.retention.hours alone is not shown for retention.ms. A key that no broker key stands for
+/// shows no default.
+void drop_what_kafka_hides(const ConfigKey& key, std::vector<ConfigSynonym>& synonyms) {
+  auto from = synonyms.begin();
+  if (from != synonyms.end() && from->source == ConfigSource::kTopic) ++from;
+  const auto shown_from = std::find_if(from, synonyms.end(), [&](const ConfigSynonym& s) {
+    return !key.synonyms.empty() && s.name == key.synonyms.front();
+  });
+  synonyms.erase(from, shown_from);
+}
+
+/// listener.name.internal.scram-sha-256.sasl.jaas.config: the key that it is an instance of, or
+/// nullptr.
+const ConfigKey* base_key(std::string_view name) {
+  constexpr std::string_view kPrefix = "listener.name.";
+  if (name.substr(0, kPrefix.size()) != kPrefix) return nullptr;
+  name.remove_prefix(kPrefix.size());
+  for (auto dot = name.find('.'); dot != name.npos; dot = name.find('.')) {
+    name.remove_prefix(dot + 1);
+    if (const ConfigKey* key = ConfigDef::broker().find(name)) return key;
+  }
+  return nullptr;
+}
+
 EffectiveConfig describe(const ConfigKey& key, std::vector<ConfigSynonym> synonyms,
                          ConfigSource default_source = ConfigSource::kDefault) {
   EffectiveConfig out;
@@ -112,6 +137,8 @@ std::vector<EffectiveConfig> EffectiveConfigs::describe_topic(const std::string&
     EffectiveConfig entry = describe(key, topic_synonyms(key, own));
     if (entry.value && !entry.synonyms.empty())
       entry.value = in_milliseconds(entry.synonyms.front().name, *entry.value);
+    drop_what_kafka_hides(key, entry.synonyms);
+    entry.source = entry.synonyms.empty() ? ConfigSource::kDefault : entry.synonyms.front().source;
     out.push_back(std::move(entry));
   }
   return out;
@@ -134,6 +161,19 @@ std::vector<EffectiveConfig> EffectiveConfigs::describe_broker(const std::string
     if (key.internal) continue;
     if (key.described_only_when_set && !own.contains(key_name)) continue;
     EffectiveConfig entry = describe(key, broker_synonyms(key));
+    entry.read_only = key.update == config::UpdateMode::kReadOnly;
+    out.push_back(std::move(entry));
+  }
+  // What else server.properties holds: keys of one listener, keys of plugins. A key of unknown type
+  // might be a secret.
+  for (const auto& [key_name, value] : static_values_) {
+    if (ConfigDef::broker().find(key_name) != nullptr) continue;
+    ConfigKey key;
+    key.type = config::ConfigType::kUnknown;
+    if (const ConfigKey* base = base_key(key_name)) key = *base;
+    key.name = key_name;
+    EffectiveConfig entry =
+        describe(key, {{key_name, shown(key, value), ConfigSource::kStaticBroker}});
     entry.read_only = key.update == config::UpdateMode::kReadOnly;
     out.push_back(std::move(entry));
   }

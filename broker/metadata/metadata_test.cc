@@ -286,10 +286,10 @@ TEST(EffectiveConfigs, TheNearestLevelWinsAndDescribeNamesAllOfThem) {
   };
   const EffectiveConfig retention = find("retention.ms");
   EXPECT_EQ(retention.source, ConfigSource::kTopic);
+  // Kafka shows log.retention.ms and what follows it; coarser units alone are not shown.
   EXPECT_THAT(retention.synonyms,
-              ElementsAre(ConfigSynonym{"retention.ms", "5", ConfigSource::kTopic},
-                          ConfigSynonym{"log.retention.hours", "2", ConfigSource::kStaticBroker},
-                          ConfigSynonym{"log.retention.hours", "168", ConfigSource::kDefault}));
+              ElementsAre(ConfigSynonym{"retention.ms", "5", ConfigSource::kTopic}));
+  EXPECT_THAT(find("segment.jitter.ms").synonyms, IsEmpty());
   const EffectiveConfig segment = find("segment.bytes");
   EXPECT_EQ(segment.source, ConfigSource::kDynamicDefaultBroker);
   EXPECT_EQ(segment.value, "2097152");
