@@ -16,6 +16,7 @@ struct DeleteGroupsRequest;
 struct DeleteRecordsRequest;
 struct DeleteTopicsRequest;
 struct DescribeAclsRequest;
+struct DescribeClientQuotasRequest;
 struct DescribeClusterRequest;
 struct DescribeConfigsRequest;
 struct DescribeGroupsRequest;
@@ -79,6 +80,8 @@ void handle_alter_configs(Services& services, Call<protocol::AlterConfigsRequest
 void handle_describe_acls(Services& services, Call<protocol::DescribeAclsRequest> call);
 void handle_create_acls(Services& services, Call<protocol::CreateAclsRequest> call);
 void handle_delete_acls(Services& services, Call<protocol::DeleteAclsRequest> call);
+void handle_describe_client_quotas(Services& services,
+                                   Call<protocol::DescribeClientQuotasRequest> call);
 void handle_describe_scram(Services& services,
                            Call<protocol::DescribeUserScramCredentialsRequest> call);
 void handle_alter_scram(Services& services, Call<protocol::AlterUserScramCredentialsRequest> call);

@@ -19,6 +19,11 @@ using DescribeRequest = protocol::DescribeConfigsRequest;
 using DescribeResponse = protocol::DescribeConfigsResponse;
 using DescribeResult = DescribeResponse::DescribeConfigsResult;
 
+/// Where there is no detail, clients know the error's own words.
+std::optional<std::string> message_of(const Error& error) {
+  return error.detail.empty() ? std::nullopt : std::optional(error.detail);
+}
+
 /// Whether the caller may do `operation` on the configuration of a resource, and the error if not.
 ErrorCode check_access(const Access& access, AclOperation operation, std::int8_t type,
                        const std::string& name) {
@@ -106,9 +111,9 @@ DescribeResult describe_resource(const Services& services, const Access& access,
                      : Result<std::vector<metadata::EffectiveConfig>>(denied);
   if (!configs.ok()) {
     result.error_code = wire(configs.error().code);
-    result.error_message = configs.error().detail.empty()
-                               ? std::string(error_name(configs.error().code))
-                               : configs.error().detail;
+    result.error_message = message_of(configs.error());
+    // Kafka has an empty text here, not the null that clients replace by the error's own.
+    if (configs.error().code == ErrorCode::kUnknownTopicOrPartition) result.error_message = "";
     return result;
   }
   const auto& keys = resource.configuration_keys;
@@ -131,9 +136,7 @@ void alter(Services& services, Call<Request> call) {
   auto request = std::move(call.request);
   const auto refuse = [](Response& into, const auto& resource, const Error& error) {
     into.responses.push_back(
-        {wire(error.code),
-         error.detail.empty() ? std::string(error_name(error.code)) : error.detail,
-         resource.resource_type, resource.resource_name});
+        {wire(error.code), message_of(error), resource.resource_type, resource.resource_name});
   };
   std::erase_if(request.resources, [&](const auto& resource) {
     const auto type = static_cast<ConfigResourceType>(resource.resource_type);

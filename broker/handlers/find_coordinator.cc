@@ -12,9 +12,9 @@ enum class KeyType : std::int8_t { kGroup = 0, kTransaction = 1, kShare = 2 };
 
 using Coordinator = protocol::FindCoordinatorResponse::Coordinator;
 
-Coordinator refused(const std::string& key, ErrorCode error, std::string message = {}) {
-  if (message.empty()) message = error_name(error);
-  return {key, -1, "", -1, wire(error), std::move(message)};
+/// Without a message the client takes the error's own words.
+Coordinator refused(const std::string& key, ErrorCode error, const std::string& message = {}) {
+  return {key, -1, "", -1, wire(error), message.empty() ? std::nullopt : std::optional(message)};
 }
 
 Coordinator find(const Services& services, const Access& access, KeyType type,

@@ -22,6 +22,8 @@
 #include "broker/protocol/messages/delete_topics_response.h"
 #include "broker/protocol/messages/describe_acls_request.h"
 #include "broker/protocol/messages/describe_acls_response.h"
+#include "broker/protocol/messages/describe_client_quotas_request.h"
+#include "broker/protocol/messages/describe_client_quotas_response.h"
 #include "broker/protocol/messages/describe_cluster_request.h"
 #include "broker/protocol/messages/describe_cluster_response.h"
 #include "broker/protocol/messages/describe_configs_request.h"
@@ -103,6 +105,8 @@ void register_apis(Registry& registry) {
   registry.add<protocol::DescribeAclsRequest>(Serves::kBoth, handle_describe_acls);
   registry.add<protocol::CreateAclsRequest>(Serves::kBoth, handle_create_acls);
   registry.add<protocol::DeleteAclsRequest>(Serves::kBoth, handle_delete_acls);
+  registry.add<protocol::DescribeClientQuotasRequest>(Serves::kBroker,
+                                                      handle_describe_client_quotas);
   registry.add<protocol::DescribeUserScramCredentialsRequest>(Serves::kBoth, handle_describe_scram);
   registry.add<protocol::AlterUserScramCredentialsRequest>(Serves::kBoth, handle_alter_scram);
   registry.add<protocol::FetchSnapshotRequest>(Serves::kController, handle_fetch_snapshot);
