@@ -39,7 +39,9 @@ Result<RequestHeader> decode_request_header(Reader& reader) {
   header.correlation_id = reader.int32();
   // Even flexible headers keep the two-byte length here (KIP-482).
   reader.string(false, true, header.client_id);
-  if (api->flexible(header.api_version)) reader.skip_tagged_fields();
+  // What a version from the future has here is not known; who refuses it needs only what was read.
+  if (header.api_version <= api->highest_known && api->flexible(header.api_version))
+    reader.skip_tagged_fields();
   RETURN_IF_ERROR(reader.status());
   return header;
 }

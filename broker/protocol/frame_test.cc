@@ -91,6 +91,18 @@ TEST(Frame, UnknownVersionOfApiVersionsIsStillAHeader) {
   EXPECT_EQ(header->api_version, 99);
 }
 
+TEST(Frame, HeaderOfAnUnknownVersionEndsWithWhatEveryVersionHas) {
+  Writer writer;
+  writer.int16(3);
+  writer.int16(99);
+  writer.int32(1);
+  writer.string(false, "no tagged fields follow");
+  Reader reader(*writer.to_bytes());
+  const auto header = decode_request_header(reader);
+  ASSERT_TRUE(header.ok());
+  EXPECT_EQ(header->api_version, 99);
+}
+
 TEST(Frame, UnknownOrRemovedApiIsRefused) {
   for (const std::int16_t key : {-1, 4, 93, 999}) {
     Writer writer;
