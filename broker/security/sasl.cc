@@ -33,6 +33,7 @@ class PlainServer final : public SaslServer {
     const std::string_view authorization_id = text.substr(0, first);
     const std::string_view user = text.substr(first + 1, second - first - 1);
     const std::string_view password = text.substr(second + 1);
+    user_ = user;
     if (user.empty() || password.empty()) return refused("PLAIN");
     if (!authorization_id.empty() && authorization_id != user)
       return Error{ErrorCode::kSaslAuthenticationFailed,
@@ -44,7 +45,6 @@ class PlainServer final : public SaslServer {
     const Bytes wanted = expected ? bytes_of(*expected) : Bytes(given.size(), 0);
     const bool equal = equal_in_constant_time(given, wanted);
     if (!expected || !equal) return refused("PLAIN");
-    user_ = user;
     return SaslStep{{}, true};
   }
   const std::string& user() const override { return user_; }

@@ -36,7 +36,8 @@ class SaslServer {
   /// Errors: kSaslAuthenticationFailed; the detail is safe to show the client and says nothing
   /// about which part was wrong. After an error the exchange is dead.
   virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
-  /// The user's name, after `complete`.
+  /// The user's name: claimed as soon as the client has sent it (for the log), proven after
+  /// `complete`.
   virtual const std::string& user() const = 0;
 };
 

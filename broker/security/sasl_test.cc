@@ -177,6 +177,9 @@ TEST(Plain, ChecksUserPasswordAndAuthorizationId) {
   auto server = *make_sasl_server("PLAIN", store);
   auto client = *make_sasl_client("PLAIN", "alice", "secret");
   EXPECT_EQ(*converse(*server, *client), "alice");
+  auto refused = *make_sasl_server("PLAIN", store);
+  EXPECT_FALSE(refused->step(bytes("\0alice\0wrong!"sv)).ok());
+  EXPECT_EQ(refused->user(), "alice");  // the log says who it was that failed
   EXPECT_EQ(make_sasl_server("GSSAPI", store).code(), ErrorCode::kUnsupportedSaslMechanism);
 }
 
