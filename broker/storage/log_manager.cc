@@ -47,6 +47,10 @@ Result<std::vector<LogManager::LoadFailure>> LogManager::load(const OptionsFor& 
   }
   RETURN_IF_ERROR(remove_doomed(now));
 
+  if (!dir_->had_clean_shutdown() && !listing.partitions.empty()) {
+    log_info("storage", "recovering logs: the last stop was not clean",
+             {{"directory", dir_->path()}, {"logs", listing.partitions.size()}});
+  }
   std::vector<LoadFailure> failures;
   for (const TopicPartition& partition : listing.partitions) {
     if (partition == kMetadataPartition || logs_.contains(partition)) continue;
