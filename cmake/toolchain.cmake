@@ -12,8 +12,10 @@ endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")  # no -DNDEBUG: CHECK and assert stay on in release
 
 add_compile_options(-Wall -Wextra -Wno-missing-field-initializers -Werror -fno-strict-aliasing)
-# g++ 12 reports false positives from inlined std::string and std::vector code at -O2.
-add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict -Wno-stringop-overread)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports false positives from inlined std::string and std::vector code at -O2.
+  add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict -Wno-stringop-overread)
+endif()
 # The same object for any build directory: ccache hits across clones, and reproducible paths in messages.
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 
@@ -33,4 +35,9 @@ if(MILLRACE_SANITIZE)
   if(MILLRACE_SANITIZE MATCHES "thread")
     add_compile_options(-Wno-tsan)  # Boost.Asio's fences, which the sanitizer does not follow
   endif()
+endif()
+
+# The fuzz preset (clang): everything is instrumented, module.cmake makes a program of each *_fuzz.cc.
+if(MILLRACE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
