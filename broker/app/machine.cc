@@ -1,7 +1,5 @@
 #include "broker/app/machine.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 
 #include "broker/common/log.h"
@@ -15,13 +13,11 @@ namespace broker::app {
 namespace {
 
 constexpr std::size_t kWorkers = 4;
-constexpr int kMaxArenas =
-    2;  // glibc's default of eight per core keeps freed memory of every thread
 
 }  // namespace
 
 Machine::Machine(std::size_t loops) {
-  mallopt(M_ARENA_MAX, kMaxArenas);
+  keep_freed_memory();
   if (const auto raised = io::posix::raise_fd_limit(); !raised.ok()) {
     log_warn("app", "the limit of open files stays as it is",
              {{"error", to_string(raised.error())}});
@@ -34,6 +30,10 @@ Machine::Machine(std::size_t loops) {
     loops_.back()->start();
   }
   workers_ = io::posix::make_worker_pool(kWorkers);
+  for (auto& loop : loops_) {
+    idle_memory_.push_back(std::make_unique<IdleMemory>(*loop));
+    loop->post([idle = idle_memory_.back().get()] { idle->start(); });
+  }
 }
 
 Machine::~Machine() { stop(); }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "broker/app/idle_memory.h"
 #include "broker/config/broker_config.h"
 #include "broker/io/file.h"
 #include "broker/io/posix/event_loop.h"
@@ -31,6 +32,7 @@ class Machine {
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::unique_ptr<io::posix::EventLoop>> loops_;
   std::unique_ptr<io::WorkerPool> workers_;
+  std::vector<std::unique_ptr<IdleMemory>> idle_memory_;  // one per loop
 };
 
 /// Bytes of request bodies to hold at once: a quarter of the memory limit of the cgroup, within 32
