@@ -124,7 +124,12 @@ FetchSessionCache::Answer FetchSessionCache::finish(const Fetch& fetch,
 
   answer.session_id = fetch.session_id;
   const auto found = sessions_.find(fetch.session_id);
-  if (found == sessions_.end()) return answer;  // evicted while the fetch waited
+  if (found == sessions_.end()) {
+    // Closed or evicted while the fetch waited. It is still an incremental answer; marks that moved
+    // are told by the full fetch that must come next.
+    for (std::size_t i = 0; i < outcomes.size(); ++i) answer.include[i] = has_news(outcomes[i]);
+    return answer;
+  }
   Session& session = *found->second;
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     const SessionOutcome& outcome = outcomes[i];

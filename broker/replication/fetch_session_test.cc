@@ -77,6 +77,16 @@ TEST_F(FetchSessions, AnswersListOnlyPartitionsWithNews) {
   EXPECT_EQ(second.include, (std::vector<bool>{false, false, true, false}));
 }
 
+TEST_F(FetchSessions, AFetchThatOutlivesItsSessionStillAnswersOnlyNews) {
+  const std::int32_t id = open({partition("a"), partition("b")});
+  const auto waiting = next(id, 1);
+  ASSERT_TRUE(next(id, -1).ok());  // the consumer closes meanwhile
+  EXPECT_EQ(cache.size(), 0u);
+  const auto answer = cache.finish(*waiting, {{}, {.has_records = true}}, kStart);
+  EXPECT_EQ(answer.session_id, id);
+  EXPECT_EQ(answer.include, (std::vector<bool>{false, true}));
+}
+
 TEST_F(FetchSessions, RefusesWrongIdsEpochsAndNaming) {
   const std::int32_t id = open({partition("a")});
   EXPECT_EQ(next(id + 1, 1).code(), ErrorCode::kFetchSessionIdNotFound);
