@@ -55,6 +55,17 @@ def test_a_topic_is_created_by_the_first_record(both):
     both(scenario)
 
 
+def test_a_consumer_that_leaves_during_a_long_poll_has_nothing_to_complain_of(our_broker, tools):
+    address = ["--bootstrap-server", our_broker.bootstrap]
+    tools.run("kafka-console-producer", *address, "--topic", "left", stdin="a\nb\n")
+    before = len(tools.log.read_text())
+    outcome = tools.run("kafka-console-consumer", *address, "--topic", "left", "--from-beginning", "--max-messages", 2, "--timeout-ms", 20000)
+    assert outcome.out.split() == ["a", "b"]
+    logged = tools.log.read_text()[before:]
+    assert "FetchSession" in logged or "Subscribed to topic" in logged  # the log is the one we think
+    assert "invalid" not in logged and "WARN" not in logged and "ERROR" not in logged, logged[-4000:]
+
+
 def test_a_consumer_without_records_times_out(both):
     def scenario(kafka):
         kafka("kafka-topics", "--create", "--topic", "silent")

@@ -56,11 +56,11 @@ class ToolServer:
     """Apache's tools in one JVM, one after the other; java/ToolServer.java says how. After a tool that hangs it starts anew."""
 
     def __init__(self, log):
-        self._log = log
+        self.log = log  # what the clients inside log, from INFO on
         self._process = None
 
     def _start(self):
-        with open(self._log, "ab") as stderr:
+        with open(self.log, "ab") as stderr:
             self._process = subprocess.Popen(command("ToolServer"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                              stderr=stderr, text=True)
         self._answers = queue.Queue()
