@@ -17,7 +17,8 @@ EventLoop::EventLoop(std::string name)
   CHECK_GE(epoll_fd_, 0);
   CHECK_GE(wake_fd_, 0);
   epoll_event event{};
-  event.events = EPOLLIN;
+  // Edge-triggered, so that nobody has to read the counter: every write is an event of its own.
+  event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;  // the mailbox
   CHECK_EQ(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event), 0);
 }
@@ -60,7 +61,6 @@ void EventLoop::join() {
 
 void EventLoop::wake() {
   const std::uint64_t one = 1;
-  // A full counter already wakes the loop.
   [[maybe_unused]] const auto n = ::write(wake_fd_, &one, sizeof one);
 }
 
@@ -69,7 +69,7 @@ void EventLoop::post(Task task) {
   {
     const std::lock_guard lock(mutex_);
     mailbox_.push_back(std::move(task));
-    if (!wake_pending_ && !is_current()) need_wake = wake_pending_ = true;
+    need_wake = sleeping_.exchange(false, std::memory_order_relaxed);
   }
   if (need_wake) wake();
 }
@@ -136,10 +136,11 @@ void EventLoop::remove_fd(int fd, FdHandler& handler) {
       events_[static_cast<std::size_t>(i)].events = 0;
 }
 
-int EventLoop::wait_ms() const {
+int EventLoop::wait_ms() {
   {
     const std::lock_guard lock(mutex_);
     if (!mailbox_.empty() || stopping_) return 0;
+    sleeping_.store(true, std::memory_order_relaxed);
   }
   if (timers_.empty()) return -1;
   const auto due = timers_.begin()->first.first - std::chrono::steady_clock::now();
@@ -153,7 +154,6 @@ bool EventLoop::run_posted() {
   {
     const std::lock_guard lock(mutex_);
     running_.swap(mailbox_);
-    wake_pending_ = false;
   }
   const bool any = !running_.empty();
   for (Task& task : running_) {
@@ -182,16 +182,13 @@ void EventLoop::run() {
       CHECK_EQ(errno, EINTR);
       n = 0;
     }
+    sleeping_.store(false, std::memory_order_relaxed);  // posts are found at the end of this turn
     now_ = std::chrono::steady_clock::now();
     event_count_ = n;
     for (int i = 0; i < n; ++i) {
       const epoll_event event = events_[static_cast<std::size_t>(i)];
-      if (event.data.ptr == nullptr) {
-        std::uint64_t count = 0;
-        [[maybe_unused]] const auto got = ::read(wake_fd_, &count, sizeof count);
-      } else if (event.events != 0) {
+      if (event.data.ptr != nullptr && event.events != 0)
         static_cast<FdHandler*>(event.data.ptr)->on_events(event.events);
-      }
     }
     event_count_ = 0;
     run_timers();

@@ -63,7 +63,7 @@ class EventLoop final : public Strand {
   void wake();
   bool run_posted();
   void run_timers();
-  int wait_ms() const;
+  int wait_ms();
 
   const std::string name_;
   int epoll_fd_ = -1;
@@ -74,7 +74,8 @@ class EventLoop final : public Strand {
 
   mutable std::mutex mutex_;
   std::vector<Task> mailbox_;  // guarded by mutex_
-  bool wake_pending_ = false;  // guarded by mutex_
+  // Nobody but a post will look at the mailbox: set under mutex_, when it was seen empty.
+  std::atomic<bool> sleeping_ = false;
 
   // Owned by the loop's thread.
   Instant now_{};
