@@ -24,7 +24,7 @@ from tools.lib import paths  # noqa: E402
 
 PARTS = ("start", "idle", "throughput", "operator")
 SETTINGS = {
-    "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 3, "warm_up": 1_000_000, "records": 500_000,
+    "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 5, "warm_up": 1_000_000, "records": 500_000,
               "bulk": 1000, "singles": 100},
     "full": {"starts": 5, "idle_rounds": 3, "idle_seconds": 20, "rounds": 5, "warm_up": 2_000_000, "records": 2_000_000,
              "bulk": 1000, "singles": 300},
