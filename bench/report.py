@@ -96,7 +96,7 @@ def markdown(result):
            f"- {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, data on {machine['disk']}",
            f"- load average {machine['load_before']} before and {machine['load_after']} after"
            + (": **the machine had other work, times on the clock are noisy**" if machine["noisy"] else ""),
-           f"- Apache Kafka 4.3.1 on {machine['java']}, its start script's JVM options; both brokers with their default settings", "",
+           f"- Apache Kafka 4.3.1 on {machine['java']}, its start script's JVM options; both brokers with default settings, but for few partitions of internal topics and no delay of a group's first rebalance", "",
            "| | Millrace | Apache Kafka 4.3.1 | ratio | reach | |", "| --- | ---: | ---: | ---: | --- | --- |"]
     out += ["| " + " | ".join(row) + " |" for row in rows(result)]
     out += ["", "![processor seconds per GB](img/bench-cpu.svg)", "", "![memory](img/bench-memory.svg)", "",
