@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "broker/io/posix/certificates_for_tests.h"
 #include "broker/io/posix/event_loop.h"
@@ -152,6 +153,15 @@ struct ServerTest : ::testing::Test {
   }
   std::unique_ptr<TestClient> connect(const std::string& listener = "L") {
     return std::make_unique<TestClient>(server->bound_endpoints().at(listener));
+  }
+  /// A peer sees its connection end before the server has counted it: waits for the value.
+  bool reaches(Counter ListenerMetrics::*counter, std::int64_t value,
+               const std::string& listener = "L") {
+    const auto give_up = std::chrono::steady_clock::now() + 10s;
+    while (metric(counter, listener) != value && std::chrono::steady_clock::now() < give_up) {
+      std::this_thread::yield();
+    }
+    return metric(counter, listener) == value;
   }
   std::int64_t metric(Counter ListenerMetrics::*counter, const std::string& listener = "L") {
     return (server->metrics(listener).*counter).value();

@@ -110,7 +110,7 @@ TEST_F(ServerTest, UnsupportedOrMalformedRequestsCloseAfterWhatWasAskedBefore) {
     EXPECT_EQ(client->read_correlation_id(), 9);
     EXPECT_TRUE(client->is_closed());
   }
-  EXPECT_EQ(metric(&ListenerMetrics::malformed_requests), static_cast<std::int64_t>(bad.size()));
+  EXPECT_TRUE(reaches(&ListenerMetrics::malformed_requests, static_cast<std::int64_t>(bad.size())));
 }
 
 TEST_F(ServerTest, SaslRequestsOnAPlainListenerAreAnIllegalState) {
@@ -141,8 +141,8 @@ TEST_F(ServerTest, EverySaslMechanismLetsTheRightPasswordIn) {
     auto unknown = connect();
     EXPECT_EQ(unknown->authenticate(mechanism, "bob", "secret"), 58) << mechanism;
   }
-  EXPECT_EQ(metric(&ListenerMetrics::authentication_successes), 3);
-  EXPECT_EQ(metric(&ListenerMetrics::authentication_failures), 6);
+  EXPECT_TRUE(reaches(&ListenerMetrics::authentication_successes, 3));
+  EXPECT_TRUE(reaches(&ListenerMetrics::authentication_failures, 6));
 }
 
 TEST_F(ServerTest, AFailedLoginIsAnsweredLate) {
@@ -239,7 +239,7 @@ TEST_F(ServerTest, ACertificateNamesThePrincipal) {
   auto nobody = connect();
   nobody->start_tls(files.file("ca.crt"));  // TLS 1.3: refused after the client believes it is in
   EXPECT_TRUE(nobody->is_closed());
-  EXPECT_EQ(metric(&ListenerMetrics::handshake_failures), 1);
+  EXPECT_TRUE(reaches(&ListenerMetrics::handshake_failures, 1));
 }
 
 TEST_F(ServerTest, ReloadKeepsTheOldCertificateOnAnError) {
