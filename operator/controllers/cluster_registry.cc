@@ -34,6 +34,8 @@ broker::Result<ClusterHandlePtr> ClusterRegistry::open(const api::ClusterRef& cl
     ClusterHandlePtr& slot = clusters_[cluster];
     replaced = std::exchange(slot, handle);
   }
+  // What it told before it could be found here.
+  if (handle->view().image()) on_change_(cluster, {.everything = true});
   return handle;
 }
 

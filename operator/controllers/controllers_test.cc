@@ -248,6 +248,20 @@ TEST(TopicLoop, RepairsDriftAtOnceAndReportsATopicDeletedOutside) {
   EXPECT_EQ(world.kafka.topic("t"), nullptr);
 }
 
+TEST(TopicLoop, WhatWasDeclaredWhileOutOfStepIsDoneWhenInStepAgain) {
+  World world;
+  world.make_cluster();
+  world.kafka.up = false;
+  world.kafka.announce({.state = true});
+  world.put("Topic", "kafka", "t", in_orders({{"partitions", 1}}));
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False ClusterNotReady");
+  world.kafka.up = true;
+  world.kafka.announce({.state = true});  // the image is the one of before
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "True Ready");
+}
+
 TEST(TopicLoop, ARefusedSpecIsToldOnceAsAnEvent) {
   World world;
   world.make_cluster();

@@ -47,6 +47,7 @@ struct Changes {
   std::vector<std::string> users;       // SCRAM credentials or quotas changed
   std::vector<std::string> principals;  // ACLs with this principal changed
   bool brokers = false;                 // registrations, fencing, features, broker configs
+  bool state = false;                   // synced() flipped; the image need not have changed
 
   bool operator==(const Changes&) const = default;
 };

@@ -95,7 +95,7 @@ class Link {
                            bool resynchronised) { on_image(update, resynchronised); },
         .on_state =
             [this](bool synced, const std::string& problem) {
-              if (view_->set_state(synced, problem)) tell({});
+              if (view_->set_state(synced, problem)) tell({.state = true});
             },
         .on_cluster_id = [this](const std::string& id) { view_->set_cluster_id(id); },
     };

@@ -126,6 +126,7 @@ TEST_F(ConnectorTest, AfterALossItGoesOnWhereItStopped) {
   on_loop([this] {
     EXPECT_TRUE(has_topic("b"));
     EXPECT_THAT(changes_, testing::Each(Field(&Changes::everything, false)));
+    EXPECT_THAT(changes_, Contains(Field(&Changes::state, true)));
     EXPECT_THAT(changes_, Contains(Field(&Changes::topics, ElementsAre("b"))));
     EXPECT_THAT(controller_->fetched_from, testing::Each(testing::Ge(1)));
   });
