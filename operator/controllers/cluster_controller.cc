@@ -30,9 +30,11 @@ void wake_users(const Context& context, const ClusterRef& ref) {
 /// between would otherwise draw a second one.
 broker::Result<void> ensure_identity(const Context& context, const kube::Object& object,
                                      api::Cluster& cluster) {
-  const auto wanted =
-      plan::plan_identity(cluster, draw_identity(cluster),
-                          model::resolve_image(cluster.spec.image, context.settings.default_image));
+  // A newer operator's default is for new clusters: this one keeps what it has.
+  const std::string& base =
+      cluster.status.image.empty() ? context.settings.default_image : cluster.status.image;
+  const auto wanted = plan::plan_identity(cluster, draw_identity(cluster),
+                                          model::resolve_image(cluster.spec.image, base));
   if (!wanted) return {};
   RETURN_IF_ERROR(context.store.write_status(object, api::encode_status(*wanted).dump()));
   cluster.status = *wanted;

@@ -44,11 +44,11 @@ class World {
  public:
   World() { start_operator(); }
 
-  void start_operator() {
+  void start_operator(OperatorSettings settings = {}) {
     op.reset();
     store.forget_subscribers();
     op = std::make_unique<Operator>(Operator::Ports{store, infrastructure, connector, scheduler},
-                                    OperatorSettings{});
+                                    std::move(settings));
   }
   /// Until nothing is due: reconciles, lingering batches, pods that become ready.
   void settle() {
@@ -246,6 +246,15 @@ TEST(TopicLoop, RepairsDriftAtOnceAndReportsATopicDeletedOutside) {
   world.settle();
   EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "False DeletedOutside");
   EXPECT_EQ(world.kafka.topic("t"), nullptr);
+}
+
+TEST(ClusterLoop, AnOperatorWithAnotherDefaultImageRestartsNothing) {
+  World world;
+  world.make_cluster();
+  const auto before = world.document(kube::kStatefulSet, "orders-main");
+  world.start_operator({.default_image = "millrace/broker:another"});
+  world.settle();
+  EXPECT_EQ(world.document(kube::kStatefulSet, "orders-main"), before);
 }
 
 TEST(TopicLoop, WhatWasDeclaredWhileOutOfStepIsDoneWhenInStepAgain) {
