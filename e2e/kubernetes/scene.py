@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 from e2e.lib import kcat
 from e2e.lib.kafka import kafka_tool, properties_text
@@ -59,6 +60,11 @@ class Scene:
         wait_until(lambda: self.condition(kind, name)[1] == reason, seconds,
                    f"{kind} {name} {reason} (is {self.condition(kind, name)})", every=0.2)
         return self.condition(kind, name)[2]
+
+    def events(self, kind, name):
+        """Messages of the Events about a resource of ours."""
+        found = self.kubernetes.get("events.events.k8s.io", namespace=self.namespace)["items"]
+        return [e["note"] for e in found if e["regarding"].get("kind") == kind and e["regarding"].get("name") == name]
 
     def secret(self, name):
         data = self.kubernetes.get("secret", name, self.namespace)["data"]
@@ -185,10 +191,10 @@ class Operators:
         return next((p for p in self.pods() if identity.startswith(p["metadata"]["name"] + "_")), None)
 
     def metric(self, pod, name):
-        from urllib.request import urlopen
+        """The value of a metric without labels."""
         with urlopen(f"http://{pod['status']['podIP']}:8080/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
-                if line.startswith(name + " ") or line.startswith(name + "{"):
+                if line.startswith(name + " "):
                     return float(line.rsplit(" ", 1)[1])
         return None
 

@@ -52,13 +52,14 @@ class Kubernetes:
         self.kubectl("wait", f"--for=condition={condition}", resource, *where, f"--timeout={seconds}s", seconds=seconds + 10)
 
     @contextlib.contextmanager
-    def namespace(self, name):
-        """A namespace that is gone, with all in it, when the block ends."""
+    def namespace(self, name, wait=True):
+        """A namespace that is gone, with all in it, when the block ends; without `wait` it goes in its own time. (Kubernetes
+        looks every eight seconds whether the last pods of a namespace are gone.)"""
         self.kubectl("create", "namespace", name)
         try:
             yield name
         finally:
-            self.kubectl("delete", "namespace", name, "--timeout=60s", seconds=70)
+            self.kubectl("delete", "namespace", name, f"--wait={str(wait).lower()}", "--timeout=90s", seconds=100)
 
     def unit_pid(self, unit):
         """The pid of a part of Kubernetes itself ("kubelet-n1"), for faults."""
