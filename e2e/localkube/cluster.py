@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -167,6 +168,9 @@ def _load(archives, nodes):
         if todo:
             _wait(lambda: _containerd_answers(i), 30, f"containerd of node {layout.node_name(i)}")
         for archive in todo:
+            # Under a tag that it knows, containerd's Kubernetes side would go on with the image of before.
+            for tag in _tags_of(archive):
+                subprocess.run([*ctr(i), "images", "rm", f"docker.io/{tag}"], capture_output=True)
             ui.output([*ctr(i), "images", "import", archive])
             have[archive] = digests[archive]
             ledger.write_text(json.dumps(have))
@@ -174,6 +178,11 @@ def _load(archives, nodes):
 
     with ThreadPoolExecutor(max_workers=nodes) as pool:
         return sum(pool.map(load_node, range(nodes)))
+
+
+def _tags_of(archive):
+    with tarfile.open(archive) as tar:
+        return [tag for image in json.load(tar.extractfile("manifest.json")) for tag in image["RepoTags"]]
 
 
 def ctr(i):

@@ -16,6 +16,7 @@ QUICKSTART = paths.ROOT / "examples" / "quickstart"
 NAMESPACE = "millrace-system"
 GROUP = "millrace.io"
 READY_SECONDS = 120
+PORT_SECONDS = 15
 RECORDS = 5
 
 
@@ -179,6 +180,7 @@ def round_trip(quickstart, access, folder, broker_log, steps=ui):
         file = write_client_file(access, folder)
         now = f"{time.strftime('%H:%M:%S')}.{time.time_ns() // 1000000 % 1000:03}"
         sent = [f"hello {n} from ./dev up at {now}" for n in range(1, RECORDS + 1)]
+        _await_answer(file)
         start = time.monotonic()
         _kcat("-F", file, "-P", "-t", name, "-X", "acks=all", stdin="\n".join(sent) + "\n", todo=broker_log)
         got = _kcat("-F", file, "-C", "-t", name, "-o", f"-{RECORDS}", "-e", "-q", todo=broker_log).splitlines()
@@ -186,6 +188,13 @@ def round_trip(quickstart, access, folder, broker_log, steps=ui):
             raise ui.Failure(f"{len(lost)} of {RECORDS} records did not come back from topic {name}", tail=got[-5:], todo=broker_log)
         step.note = f"{RECORDS} through topic {name} and back in {ui.duration(time.monotonic() - start)}"
     return file
+
+
+def _await_answer(file):
+    """A node port opens a moment after the pod behind it is Ready. What is wrong after that, the next call tells."""
+    deadline = time.monotonic() + PORT_SECONDS
+    while subprocess.run(["kcat", "-F", file, "-L", "-m", "5"], capture_output=True).returncode and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _kcat(*arguments, stdin="", todo=None):
