@@ -1,11 +1,13 @@
 """The local Kubernetes as tests use it."""
 
 import contextlib
+import fcntl
 import json
 import subprocess
 import time
 
 from e2e.localkube import cluster, gobuild, layout
+from tools.lib import paths
 
 
 class Kubernetes:
@@ -80,12 +82,26 @@ class Kubernetes:
 
 
 @contextlib.contextmanager
+def _alone():
+    """One test run at a time on this machine: runs share the cluster, its names and its node ports."""
+    paths.cache_dir().mkdir(parents=True, exist_ok=True)
+    with open(paths.cache_dir() / "e2e.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another test run uses the local Kubernetes; waiting for its end", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def running_cluster():
     """Uses the cluster that is up; otherwise starts one and takes it down again."""
-    was_up = cluster.is_running()
-    cluster.up()
-    try:
-        yield Kubernetes(owned=not was_up)
-    finally:
-        if not was_up:
-            cluster.down()
+    with _alone():
+        was_up = cluster.is_running()
+        cluster.up()
+        try:
+            yield Kubernetes(owned=not was_up)
+        finally:
+            if not was_up:
+                cluster.down()
