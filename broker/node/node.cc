@@ -112,7 +112,7 @@ void Node::Impl::make_services() {
   gate_ = std::make_unique<StartingGate>(*registry_);
   replicas_ = std::make_unique<replication::ReplicaManager>(
       replica_options(config_), replication::Strands(main(), ports_.strands), *logs_,
-      ports_.workers);
+      replication::ReplicaManagerPorts{ports_.workers});
   groups_ = std::make_unique<coordinator::group::GroupCoordinator>(
       group_options(config_),
       coordinator::CoordinatorOptions{coordinator::group::kOffsetsTopic,

@@ -52,7 +52,8 @@ class TestBroker {
     logs_ = storage::LogManager::open(*fs_, options).value();
     ReplicaManagerOptions manager;
     manager.node = kNode;
-    replicas = std::make_unique<ReplicaManager>(manager, world.strands(), *logs_, world.workers());
+    replicas = std::make_unique<ReplicaManager>(manager, world.strands(), *logs_,
+                                                ReplicaManagerPorts{world.workers()});
     const auto image = std::make_shared<const metadata::MetadataImage>(image_);
     CHECK(logs_
               ->load(

@@ -61,6 +61,12 @@ void ReplicaManager::start() {
   run_periodically();
 }
 
+void ReplicaManager::set_broker_epoch(BrokerEpoch epoch) {
+  strands_.main().check_current();
+  for (const auto& table : tables_)
+    run_on(table->strand(), [table = table.get(), epoch] { table->set_broker_epoch(epoch); });
+}
+
 void ReplicaManager::listen(const std::string& topic, LeadershipListener& listener) {
   strands_.main().check_current();
   listeners_[topic] = &listener;

@@ -39,6 +39,8 @@ class PartitionTable final : public PartitionHost {
 
   const metadata::ImagePtr& image() const { return image_; }
   void set_image(metadata::ImagePtr image) { image_ = std::move(image); }
+  BrokerEpoch broker_epoch() const { return broker_epoch_; }
+  void set_broker_epoch(BrokerEpoch epoch) { broker_epoch_ = epoch; }
 
   /// To be called after a change of the partition's settings.
   void on_settings(const Partition& partition);
@@ -69,6 +71,7 @@ class PartitionTable final : public PartitionHost {
   std::map<Key, std::shared_ptr<Partition>> partitions_;
   std::map<std::string, Topic> topics_;  // partitions refer to their counters
   metadata::ImagePtr image_ = metadata::MetadataImage::empty();
+  BrokerEpoch broker_epoch_{-1};
   std::set<Key> waiting_;   // partitions that may have waiters to expire
   std::set<Key> flushing_;  // partitions with a finite flush.ms
   io::TimerId retention_timer_ = io::kNoTimer;

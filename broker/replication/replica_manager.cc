@@ -8,14 +8,14 @@
 namespace broker::replication {
 
 ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
-                               storage::LogManager& logs, io::WorkerPool& workers)
-    : options_(std::move(options)), strands_(std::move(strands)), logs_(logs), workers_(workers) {
+                               storage::LogManager& logs, ReplicaManagerPorts ports)
+    : options_(std::move(options)), strands_(std::move(strands)), logs_(logs), ports_(ports) {
   PartitionTable::Options table;
   table.node = options_.node;
   table.retention_check_interval = options_.retention_check_interval;
   table.flush_check_interval = options_.flush_check_interval;
   for (std::size_t i = 0; i < strands_.count(); ++i)
-    tables_.push_back(std::make_unique<PartitionTable>(table, strands_.shard(i), workers_));
+    tables_.push_back(std::make_unique<PartitionTable>(table, strands_.shard(i), ports_.workers));
 }
 
 ReplicaManager::~ReplicaManager() = default;

@@ -12,6 +12,7 @@
 #include "broker/metadata/delta.h"
 #include "broker/replication/metrics.h"
 #include "broker/replication/partition.h"
+#include "broker/replication/peers.h"
 #include "broker/replication/strands.h"
 #include "broker/replication/types.h"
 #include "broker/storage/log_manager.h"
@@ -45,6 +46,21 @@ struct ReplicaManagerOptions {
   std::chrono::milliseconds checkpoint_interval{5'000};
   std::chrono::milliseconds flush_check_interval{1'000};
   std::int64_t producer_id_expiration_ms = 86'400'000;
+  std::chrono::milliseconds replica_fetch_wait_max{500};
+  std::chrono::milliseconds replica_fetch_backoff{1'000};
+  std::int32_t replica_fetch_min_bytes = 1;
+  std::int32_t replica_fetch_max_bytes = 1 << 20;  // of one partition
+  std::int32_t replica_fetch_response_max_bytes = 10 << 20;
+  bool rack_aware_reads = false;  // replica.selector.class: RackAwareReplicaSelector (KIP-392)
+  std::uint64_t seed = 0;         // of session ids and jitter
+};
+
+/// What ReplicaManager runs on besides strands and logs. Everything outlives it.
+struct ReplicaManagerPorts {
+  io::WorkerPool& workers;
+  /// Without them this broker follows nobody and changes no ISR: a broker alone, in tests.
+  PeerConnector* peers = nullptr;
+  AlterPartitionSender* alter_partition = nullptr;
 };
 
 /// The partitions of this broker: one table per strand, each partition at home on
@@ -56,7 +72,7 @@ class ReplicaManager {
  public:
   /// `logs` lives on strands.main() and has done load().
   ReplicaManager(ReplicaManagerOptions options, Strands strands, storage::LogManager& logs,
-                 io::WorkerPool& workers);
+                 ReplicaManagerPorts ports);
   /// After shut_down() has called back.
   ~ReplicaManager();
 
@@ -68,6 +84,11 @@ class ReplicaManager {
   void start();
   /// On main, before the first apply().
   void listen(const std::string& topic, LeadershipListener& listener);
+
+  /// On main, after every registration of this broker, before its image is applied: followers name
+  /// the epoch in their fetches, leaders in their AlterPartition requests. Until the first call
+  /// neither is sent.
+  void set_broker_epoch(BrokerEpoch epoch);
 
   /// On main. Creates and deletes logs, changes roles and settings as `update` says. Updates are
   /// applied in order; `on_applied` runs on main when every strand has this one. A log that cannot
@@ -92,6 +113,11 @@ class ReplicaManager {
   /// Long-polls for up to plan.max_wait until plan.min_bytes are there or a partition has an
   /// error. Results stay within plan.max_bytes but for the first batch.
   void fetch(FetchPlan plan, FetchCallback callback);
+  /// A follower's Fetch, version 13 and above, with its sessions (KIP-227); the caller has checked
+  /// CLUSTER_ACTION on the inter-broker listener. Costs what has news, not what the session holds.
+  /// A session is found only on the strand of the call that made it, as in FetchSessionCache.
+  using ReplicaFetchCallback = UniqueFunction<void(protocol::FetchResponse)>;
+  void serve_replica(protocol::FetchRequest request, ReplicaFetchCallback callback);
   void list_offsets(ListOffsetsPlan plan, ListOffsetsCallback callback);
   void end_of_epochs(std::vector<EpochEndPartition> asked, EpochEndCallback callback);
   void delete_records(std::vector<DeleteRecordsPartition> asked, DeleteRecordsCallback callback);
@@ -129,7 +155,7 @@ class ReplicaManager {
   const ReplicaManagerOptions options_;
   const Strands strands_;
   storage::LogManager& logs_;  // on main
-  io::WorkerPool& workers_;
+  const ReplicaManagerPorts ports_;
 
   std::vector<std::unique_ptr<PartitionTable>> tables_;  // by shard
   // On main.

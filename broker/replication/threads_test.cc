@@ -34,7 +34,7 @@ class OnThreads : public ::testing::Test {
       ReplicaManagerOptions options;
       options.node = kNode;
       replicas_ = std::make_unique<ReplicaManager>(options, Strands(*loops_[0], strands), *logs_,
-                                                   *workers_);
+                                                   ReplicaManagerPorts{*workers_});
       replicas_->start();
       replicas_->apply(orders(), std::move(done));
     });

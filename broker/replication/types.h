@@ -104,6 +104,7 @@ struct FetchPlan {
   std::chrono::milliseconds max_wait{500};
   std::int32_t min_bytes = 1;
   std::int32_t max_bytes = 50 << 20;
+  std::string rack;  // of a consumer that may read from a follower in its rack (KIP-392)
   std::vector<FetchPartition> partitions;
 };
 
@@ -130,6 +131,8 @@ struct FetchResult {
   Slice records;                            // whole batches; may begin before the asked offset
   std::optional<EpochEndOffset> diverging_epoch;
   CurrentLeader current_leader;
+  /// Where the consumer should rather read; there are no records then.
+  std::optional<BrokerId> preferred_read_replica;
 };
 
 /// Results stand in the order of the plan's partitions.
