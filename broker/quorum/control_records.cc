@@ -27,11 +27,18 @@ VoterSet decode_voters(const protocol::VotersRecord& record, std::int16_t kraft_
   VoterSet set;
   set.kraft_version = kraft_version;
   for (const auto& v : record.voters) {
-    Voter voter{BrokerId{v.voter_id}, v.voter_directory_id, {}, {}};
-    if (!v.endpoints.empty()) {
-      voter.listener = v.endpoints.front().name;
-      voter.endpoint = {v.endpoints.front().host, v.endpoints.front().port};
+    Voter voter{BrokerId{v.voter_id}, v.voter_directory_id, {}, {}, {}};
+    for (const auto& endpoint : v.endpoints) {
+      const io::Endpoint address{endpoint.host, endpoint.port};
+      if (&endpoint == &v.endpoints.front()) {
+        voter.listener = endpoint.name;
+        voter.endpoint = address;
+      } else {
+        voter.more_listeners.push_back({endpoint.name, address});
+      }
     }
+    voter.min_kraft_version = v.kraft_version_feature.min_supported_version;
+    voter.max_kraft_version = v.kraft_version_feature.max_supported_version;
     set.voters.push_back(std::move(voter));
   }
   return set;
@@ -42,6 +49,13 @@ VoterSet decode_voters(const protocol::VotersRecord& record, std::int16_t kraft_
 const Voter* VoterSet::find(BrokerId id, const DirectoryId& directory) const {
   for (const Voter& voter : voters) {
     if (voter.id == id && voter.directory_id == directory) return &voter;
+  }
+  return nullptr;
+}
+
+const Voter* VoterSet::find(BrokerId id) const {
+  for (const Voter& voter : voters) {
+    if (voter.id == id) return &voter;
   }
   return nullptr;
 }
@@ -69,7 +83,10 @@ Slice voters_batch(const BatchPosition& at, const VoterSet& voters) {
     out.voter_id = voter.id.value;
     out.voter_directory_id = voter.directory_id;
     out.endpoints.push_back({voter.listener, voter.endpoint.host, voter.endpoint.port});
-    out.kraft_version_feature = {0, 1};
+    for (const VoterListener& listener : voter.more_listeners) {
+      out.endpoints.push_back({listener.name, listener.endpoint.host, listener.endpoint.port});
+    }
+    out.kraft_version_feature = {voter.min_kraft_version, voter.max_kraft_version};
     record.voters.push_back(std::move(out));
   }
   return control_batch(at, ControlType::kKRaftVoters, record);

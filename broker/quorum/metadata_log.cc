@@ -16,7 +16,7 @@ constexpr storage::SnapshotId kFormatCheckpoint{Offset{0}, LeaderEpoch{0}};
 }  // namespace
 
 MetadataLog::MetadataLog(Ports ports, std::shared_ptr<storage::Log> log, MetadataLogOptions options)
-    : ports_(ports), log_(std::move(log)), options_(std::move(options)) {}
+    : ports_(std::move(ports)), log_(std::move(log)), options_(std::move(options)) {}
 
 MetadataLog::~MetadataLog() { *alive_ = false; }
 
@@ -49,10 +49,23 @@ Result<void> MetadataLog::start(QuorumListener& listener) {
   RETURN_IF_ERROR(take_office());
   RETURN_IF_ERROR(hand_over(from, loaded_end));
   leader_ = true;
+  listener_->on_leader_change(leader());
   listener_->on_high_watermark(high_watermark_);
   listener_->on_leader(epoch_);
   return {};
 }
+
+LeaderAndEpoch MetadataLog::leader() const {
+  const Voter* self = voters_.find(options_.node_id, options_.directory_id);
+  if (!leader_ || self == nullptr) return {std::nullopt, epoch_, std::nullopt};
+  return {self->id, epoch_, self->endpoint};
+}
+
+bool MetadataLog::is_voter() const {
+  return voters_.find(options_.node_id, options_.directory_id) != nullptr;
+}
+
+void MetadataLog::resign(Task done) { ports_.strand.post(std::move(done)); }
 
 void MetadataLog::stop() {
   ports_.strand.check_current();

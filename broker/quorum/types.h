@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,32 @@
 
 namespace broker::quorum {
 
-/// A member of the quorum is a node id with one disk: a new disk is another voter (KIP-853).
+/// Who leads, as far as this node knows. `endpoint`: of its controller listener, if known.
+struct LeaderAndEpoch {
+  std::optional<BrokerId> leader;
+  LeaderEpoch epoch{0};
+  std::optional<io::Endpoint> endpoint;
+
+  bool operator==(const LeaderAndEpoch&) const = default;
+};
+
+struct VoterListener {
+  std::string name;
+  io::Endpoint endpoint;
+
+  bool operator==(const VoterListener&) const = default;
+};
+
+/// A member of the quorum is a node id with one disk: a new disk is another voter (KIP-853). With
+/// kraft.version 0 disks do not count and the directory id is zero.
 struct Voter {
   BrokerId id;
   DirectoryId directory_id;
-  std::string listener;  // e.g. "CONTROLLER"
+  std::string listener;  // e.g. "CONTROLLER"; the others reach it there
   io::Endpoint endpoint;
+  std::vector<VoterListener> more_listeners{};
+  std::int16_t min_kraft_version = 0;
+  std::int16_t max_kraft_version = 1;
 
   bool operator==(const Voter&) const = default;
 };
@@ -28,6 +49,7 @@ struct VoterSet {
   std::vector<Voter> voters;
 
   const Voter* find(BrokerId id, const DirectoryId& directory) const;
+  const Voter* find(BrokerId id) const;
   bool operator==(const VoterSet&) const = default;
 };
 
