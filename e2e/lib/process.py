@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None)
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -55,7 +55,7 @@ class Process:
         self.started = time.monotonic()
         self._process = subprocess.Popen(
             self.argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, cwd=cwd,
-            preexec_fn=_die_with_parent)
+            preexec_fn=die_with_parent)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):

@@ -8,6 +8,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
+from e2e.lib import network
 from e2e.localkube import cluster, gobuild, host
 from tools.lib import build, lint, paths, ui
 
@@ -122,6 +123,15 @@ def test_files(folders):
     return [f for folder in existing(folders) for pattern in ("*_test.py", "test_*.py") for f in folder.rglob(pattern)]
 
 
+def run_on_hosts(*folders):
+    """A suite whose processes need hosts of their own, which a machine may not be able to make."""
+    def run(selection, budget):
+        if obstacles := network.obstacles():
+            return Result(note="not run: " + "; ".join(obstacles))
+        return run_pytest(*folders)(selection, budget)
+    return run
+
+
 def run_kubernetes(selection, budget):
     if obstacles := host.obstacles():
         return Result(note="not run: " + "; ".join(obstacles))
@@ -154,6 +164,7 @@ class Suite:
     budget: int  # seconds; --full has FULL_FACTOR times as much
     needs: tuple = ()
     folders: tuple = ()  # of pytest files
+    asked_for: bool = False  # runs only when it is named, or a pattern finds a test in it
 
     def may_match(self, selection):
         """False if no test of a pytest suite can match, so that a pattern does not start a cluster in vain."""
@@ -169,11 +180,15 @@ PREPARATIONS = {
 }
 CONFORMANCE_FOLDERS = ("e2e/lib", "e2e/conformance")
 STANDALONE_FOLDERS = ("e2e/standalone",)
+FAULTS_FOLDERS = ("e2e/faults",)
+INTEROP_FOLDERS = ("e2e/interop",)
 SUITES = {
     "lint": Suite("lint", run_lint, 60),
     "unit": Suite("unit", run_unit, 240, ("build",)),
     "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 420, ("build",), CONFORMANCE_FOLDERS),
     "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 120, ("build",), STANDALONE_FOLDERS),
+    "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),
+    "interop": Suite("interop", run_on_hosts(*INTEROP_FOLDERS), 600, ("build",), INTEROP_FOLDERS, asked_for=True),
     "e2e": Suite("e2e", run_kubernetes, 840, ("build", "localkube"), ("charts", *KUBERNETES_FOLDERS)),
 }
 

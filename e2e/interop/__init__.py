@@ -1,0 +1,1 @@
+"""Millrace and Apache Kafka nodes in one cluster."""
