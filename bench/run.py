@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""./dev bench [quick|full] [--only PART ...] [--docs]
+"""./dev bench [quick|full|replicated] [--only PART ...] [--docs]
 
 Runs Millrace and Apache Kafka 4.3.1 side by side and prints one table with the goals.
   quick         about five minutes (default); full: more rounds, about twelve
-  --only PART   some of: start idle throughput operator
-  --docs        also writes docs/benchmarks.md, docs/benchmarks.json and the plots in docs/img
-  docs          only writes these again from docs/benchmarks.json
+  replicated    three brokers of each system, about eight minutes
+  --only PART   some of: start idle throughput operator; of replicated: start idle throughput latency kill
+  --docs        also writes docs/benchmarks.md (or benchmarks-replicated.md), its JSON and the plots in docs/img
+  docs          only writes these again from the JSON in docs
 The figures go to build/bench-results/MODE.json.
 """
 
@@ -19,15 +20,18 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bench import brokers, operator_load, report  # noqa: E402
+from bench import brokers, operator_load, replicated, report  # noqa: E402
 from tools.lib import paths  # noqa: E402
 
 PARTS = ("start", "idle", "throughput", "operator")
+REPLICATED_PARTS = ("start", "idle", "throughput", "latency", "kill")
 SETTINGS = {
     "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 5, "warm_up": 1_000_000, "records": 500_000,
               "bulk": 1000, "singles": 100},
     "full": {"starts": 5, "idle_rounds": 3, "idle_seconds": 20, "rounds": 5, "warm_up": 2_000_000, "records": 2_000_000,
              "bulk": 1000, "singles": 300},
+    "replicated": {"starts": 3, "idle_rounds": 2, "idle_seconds": 10, "rounds": 3, "warm_up": 300_000, "records": 300_000,
+                   "latency_seconds": 15, "kills": 3},
 }
 DOCS = paths.ROOT / "docs"
 
@@ -65,6 +69,18 @@ def measure(mode, parts, say):
     result = {"mode": mode, "date": time.strftime("%Y-%m-%d"), "commit": output("git", "rev-parse", "--short=10", "HEAD"),
               "settings": settings, "machine": machine()}
     samples = brokers.Samples()
+    if mode == "replicated":
+        replicated.measure(samples, settings, parts, say)
+    else:
+        measure_single(samples, settings, parts, say)
+    result["machine"]["load_after"] = load()
+    # Our own load comes from one broker and its client; what was there before is other work.
+    result["machine"]["noisy"] = result["machine"]["load_before"] > 0.3 * result["machine"]["cores"]
+    result["values"] = samples.values
+    return result
+
+
+def measure_single(samples, settings, parts, say):
     if "start" in parts:
         brokers.start_and_stop(samples, settings["starts"], say)
     if "idle" in parts:
@@ -73,17 +89,12 @@ def measure(mode, parts, say):
         operator_load.topics(samples, settings["bulk"], settings["singles"], say)
     if "throughput" in parts:
         brokers.throughput(samples, settings["rounds"], settings["warm_up"], settings["records"], say)
-    result["machine"]["load_after"] = load()
-    # Our own load comes from one broker and its client; what was there before is other work.
-    result["machine"]["noisy"] = result["machine"]["load_before"] > 0.3 * result["machine"]["cores"]
-    result["values"] = samples.values
-    return result
 
 
 def write_docs(result):
     (DOCS / "img").mkdir(parents=True, exist_ok=True)
-    (DOCS / "benchmarks.json").write_text(json.dumps(result, indent=1) + "\n")
-    (DOCS / "benchmarks.md").write_text(report.markdown(result))
+    (DOCS / f"{report.page(result)}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (DOCS / f"{report.page(result)}.md").write_text(report.markdown(result))
     for name, svg in report.images(result).items():
         (DOCS / "img" / name).write_text(svg)
 
@@ -91,17 +102,22 @@ def write_docs(result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", default="quick", choices=[*SETTINGS, "docs"])
-    parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=sorted({*PARTS, *REPLICATED_PARTS}), metavar="PART")
     parser.add_argument("--docs", action="store_true")
     arguments = parser.parse_args()
     if arguments.mode == "docs":
-        return write_docs(json.loads((DOCS / "benchmarks.json").read_text()))
+        for file in DOCS.glob("benchmarks*.json"):
+            write_docs(json.loads(file.read_text()))
+        return None
+    parts = REPLICATED_PARTS if arguments.mode == "replicated" else PARTS
+    if unknown := set(arguments.only or ()) - set(parts):
+        parser.error(f"{arguments.mode} has no part {', '.join(sorted(unknown))}")
     started = time.monotonic()
 
     def say(text):
         print(f"[{time.monotonic() - started:5.0f} s] {text}", flush=True)
 
-    result = measure(arguments.mode, arguments.only, say)
+    result = measure(arguments.mode, arguments.only or parts, say)
     target = paths.ROOT / "build" / "bench-results" / f"{arguments.mode}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(result, indent=1) + "\n")

@@ -25,7 +25,9 @@ PRODUCER = {
              "socket.timeout.ms": 5000, "queue.buffering.max.ms": 0, "retry.backoff.ms": 20, "reconnect.backoff.ms": 20,
              "reconnect.backoff.max.ms": 100, "topic.metadata.refresh.fast.interval.ms": 50, "topic.metadata.refresh.interval.ms": 5000,
              "topic.metadata.refresh.sparse": "false", "socket.connection.setup.timeout.ms": 1000, "socket.nagle.disable": "true",
-             "message.send.max.retries": 2147483647},
+             "message.send.max.retries": 2147483647,
+             # With more, 2.0.2 gives up for good ("rewound sequence number") when a retry meets NOT_ENOUGH_REPLICAS, with Apache Kafka too.
+             "max.in.flight": 1},
 }
 CONSUMER = {
     JAVA: {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "session.timeout.ms": 10000, "heartbeat.interval.ms": 1000,

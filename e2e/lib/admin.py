@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 
-_METADATA, _CREATE_TOPICS, _ELECT_LEADERS, _REASSIGN, _DESCRIBE_QUORUM = 3, 19, 43, 45, 55
+_METADATA, _CREATE_TOPICS, _DELETE_TOPICS, _ELECT_LEADERS, _REASSIGN, _DESCRIBE_QUORUM = 3, 19, 20, 43, 45, 55
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _thread_network = threading.Lock()
@@ -135,9 +135,9 @@ class Admin:
             answer.tags()
         return answer
 
-    def metadata(self, topic=None):
-        """({node: (host, port)}, {topic: {partition: Partition}}); without a topic only the nodes."""
-        answer = self._call(_METADATA, 4, _array([_text(topic)] if topic else []) + b"\0")
+    def metadata(self, topic=None, create=False):
+        """({node: (host, port)}, {topic: {partition: Partition}}); without a topic only the nodes. `create`: as a producer asks."""
+        answer = self._call(_METADATA, 4, _array([_text(topic)] if topic else []) + (b"\1" if create else b"\0"))
         answer.take("i")
         nodes = answer.array(lambda: (answer.take("i"), answer.text(), answer.take("i"), answer.text()))
         answer.text(), answer.take("i")
@@ -159,6 +159,12 @@ class Admin:
         answer.take("i"), answer.take("i"), answer.text()
         if error := answer.take("h"):
             raise Refused(f"create {name}: error {error} {answer.text()}")
+
+    def delete_topic(self, name):
+        answer = self._call(_DELETE_TOPICS, 3, _array([_text(name)]) + struct.pack(">i", 10_000))
+        answer.take("i"), answer.take("i"), answer.text()
+        if error := answer.take("h"):
+            raise Refused(f"delete {name}: error {error}")
 
     def quorum(self):
         """(leader, epoch, {voter: log end offset}, {observer: log end offset}) of the metadata log."""

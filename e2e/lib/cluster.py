@@ -86,15 +86,22 @@ class Node:
             (self.data / "meta.properties").write_text(re.sub(r"(?m)^directory\.id=.*$", f"directory.id={random_cluster_id()}", meta))
         else:
             features = [w for k, v in self.cluster.features.items() for w in ("--feature", f"{k}={v}")]
-            extra = [] if self.cluster.static else ["--no-initial-controllers"]
-            kafka_tool("kafka-storage", "format", "--cluster-id", self.cluster.cluster_id, "--config", self.config, *features, *extra)
+            kafka_tool("kafka-storage", "format", "--cluster-id", self.cluster.cluster_id, "--config", self.config, *features)
+
+    def cpu_seconds(self):
+        return self.process.cpu_seconds()
+
+    def rss_bytes(self):
+        return self.process.rss_bytes()
 
     def launch(self):
         """Only executes it: `wait_ready` waits."""
         if self.kind == MILLRACE:
             argv = [PROGRAM, "run", self.config]
         else:
-            argv = jars.java("kafka.Kafka", self.config, heap=self.cluster.heap, options=["-Dmillrace.log.level=INFO", *self.cluster.jvm])
+            argv = jars.java("kafka.Kafka", self.config, heap=self.cluster.heap, options=["-Dmillrace.log.level=INFO"])
+            if self.cluster.jvm:
+                argv = ["java", *self.cluster.jvm, *argv[argv.index(f"-Dlog4j2.configurationFile={jars.LOGGING}"):]]
         env = dict(os.environ, LOG_DIR=str(self.folder), **self.environment)
         self.process = Process([*self.host.prefix, *argv], log=self.folder / "server.log", env=env)
         self.frozen = False
@@ -136,14 +143,13 @@ class Cluster:
     """`kinds`: node number -> MILLRACE or KAFKA, or (kind, roles). Hosts n1 … n<hosts> and one for clients belong to it.
 
     Quorum: static voters (`controller.quorum.voters`), as Strimzi's clusters have, which all of `kinds` with the controller role
-    are part of from the start. Use as a context manager; start() formats and starts all."""
+    are part of from the start. Use as a context manager; start() formats and starts all. `jvm` replaces the frugal options of tests."""
 
     def __init__(self, folder, kinds, network, properties=None, features=None, heap="256m", jvm=()):
         self.folder, self.network = Path(folder), network
         self.properties = properties or {}  # kind -> more properties
         self.features = features or {}
         self.heap, self.jvm = heap, list(jvm)
-        self.static = True
         self.cluster_id = random_cluster_id()
         self.client_host = network.hosts["clients"]
         self.nodes = {}
@@ -222,6 +228,9 @@ class Cluster:
             wait_until(lambda: self.is_whole(topic), seconds, f"all replicas of {topic} in sync", 0.1)
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.partitions(topic)}") from None
+
+    def delete_topic(self, name):
+        self.ask(lambda admin: admin.delete_topic(name))
 
     def close(self):
         for node in self.nodes.values():

@@ -6,6 +6,7 @@ Nothing of it is visible outside: the bridge has a namespace too, and no interfa
 import contextlib
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -37,11 +38,11 @@ def _sweep():
 
 
 class Host:
-    """A namespace with one address. `prefix` before a command line runs it there, with the same pid as without."""
+    """A namespace (or none) with one address. `prefix` before a command line runs it there, with the same pid as without."""
 
     def __init__(self, name, namespace, address):
         self.name, self.namespace, self.address = name, namespace, address
-        self.prefix = ["ip", "netns", "exec", namespace]
+        self.prefix = ["ip", "netns", "exec", namespace] if namespace else []
 
     def nft(self, script, check=True):
         _run(*self.prefix, "nft", "-f", "-", stdin=script, check=check)
@@ -51,6 +52,20 @@ class Host:
         rules = json.loads(_run(*self.prefix, "nft", "-j", "list", "ruleset"))["nftables"]
         return sum(part["counter"]["packets"] for entry in rules if "rule" in entry for part in entry["rule"]["expr"]
                    if "counter" in part)
+
+
+class Loopback:
+    """`names` become loopback addresses of their own, without root and without faults: for measurements."""
+
+    def __init__(self, names):
+        block = f"127.{random.randrange(16, 240)}.{random.randrange(256)}"
+        self.hosts = {name: Host(name, None, f"{block}.{i}") for i, name in enumerate(names, 1)}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
 
 
 class Network:
