@@ -11,6 +11,20 @@ constexpr std::uint64_t kSector = 512;
 
 }  // namespace
 
+/// What was written to a file and is not known to be on the medium.
+struct Disk::Dirt {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;  // [from, to)
+  std::uint64_t min_size = 0, max_size = 0;
+};
+
+/// A file as it was when it was shortened. What is written behind the new end later goes to other
+/// blocks: after a power failure old and new content never mix there.
+struct Disk::BeforeCut {
+  std::vector<std::uint8_t> content;
+  Dirt dirt;
+  std::uint64_t size;  // that it was shortened to
+};
+
 struct Disk::Node {
   explicit Node(bool is_directory) : directory(is_directory) {}
 
@@ -21,8 +35,8 @@ struct Disk::Node {
   // A file's.
   bool linked = true;  // it has a name; what has none but is open takes no room
   std::vector<std::uint8_t> live, on_medium;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> dirty;  // [from, to), since the last sync
-  std::uint64_t min_size = 0, max_size = 0;                    // since the last sync
+  Dirt dirt;
+  std::vector<BeforeCut> cuts;  // since the last sync
 };
 
 struct Disk::Change {
@@ -158,69 +172,86 @@ void Disk::write(Node& file, std::uint64_t position, std::span<const std::uint8_
     file.live.resize(end);
   }
   std::memcpy(file.live.data() + position, bytes.data(), bytes.size());
-  file.max_size = std::max<std::uint64_t>(file.max_size, file.live.size());
+  file.dirt.max_size = std::max<std::uint64_t>(file.dirt.max_size, file.live.size());
   file.modified = wall_time(scheduler_);
-  if (!file.dirty.empty() && file.dirty.back().second == from) {
-    file.dirty.back().second = end;
+  auto& ranges = file.dirt.ranges;
+  if (!ranges.empty() && ranges.back().second == from) {
+    ranges.back().second = end;
   } else {
-    file.dirty.emplace_back(from, end);
+    ranges.emplace_back(from, end);
   }
 }
 
 void Disk::truncate(Node& file, std::uint64_t size) {
   const std::uint64_t before = file.live.size();
   if (size == before) return;
-  file.dirty.emplace_back(std::min(size, before), std::max(size, before));
+  if (size < before) {
+    file.cuts.push_back({file.live, std::exchange(file.dirt, {}), size});
+    file.dirt.min_size = file.dirt.max_size = size;
+  } else {
+    file.dirt.ranges.emplace_back(before, size);
+    file.dirt.max_size = std::max(file.dirt.max_size, size);
+  }
   file.live.resize(size);
   if (file.linked) used_bytes_ += size - before;
-  file.min_size = std::min(file.min_size, size);
-  file.max_size = std::max(file.max_size, size);
   file.modified = wall_time(scheduler_);
 }
 
 void Disk::forget_dirt(Node& file) {
-  file.dirty.clear();
-  file.min_size = file.max_size = file.live.size();
+  file.cuts.clear();
+  file.dirt.ranges.clear();
+  file.dirt.min_size = file.dirt.max_size = file.live.size();
 }
 
 void Disk::sync_content(Node& file) {
   ++syncs_;
-  file.on_medium.resize(file.live.size());
-  for (const auto& [from, to] : file.dirty) {
-    const std::uint64_t end = std::min<std::uint64_t>(to, file.live.size());
-    if (from >= end) continue;
-    std::memcpy(file.on_medium.data() + from, file.live.data() + from, end - from);
+  if (file.cuts.empty()) {
+    file.on_medium.resize(file.live.size());
+    for (const auto& [from, to] : file.dirt.ranges) {
+      std::memcpy(file.on_medium.data() + from, file.live.data() + from, to - from);
+    }
+  } else {
+    file.on_medium = file.live;
   }
   forget_dirt(file);
 }
 
-/// What a power failure leaves of a file.
-void Disk::settle_content(Node& file) {
-  if (!file.dirty.empty()) {
-    const std::uint64_t dice = scheduler_.rng().below(4);
-    if (dice == 0) {  // all of it had been written back
-      sync_content(file);
-    } else if (dice != 1) {
-      std::uint64_t size = file.live.size();
-      const std::uint64_t size_dice = scheduler_.rng().below(4);
-      if (size_dice == 0) size = file.on_medium.size();
-      if (size_dice == 1) {
-        size = file.min_size + scheduler_.rng().below(file.max_size - file.min_size + 1);
+/// Brings some of the sectors of `content` to the medium, and a length between old and new.
+void Disk::settle_dirt(Node& file, const std::vector<std::uint8_t>& content, const Dirt& dirt,
+                       std::uint64_t dice) {
+  if (dirt.ranges.empty() || dice == 1) return;
+  std::uint64_t size = content.size();
+  const std::uint64_t size_dice = dice == 0 ? 3 : scheduler_.rng().below(4);
+  if (size_dice == 0) size = std::min<std::uint64_t>(file.on_medium.size(), dirt.max_size);
+  if (size_dice == 1) {
+    size = dirt.min_size + scheduler_.rng().below(dirt.max_size - dirt.min_size + 1);
+  }
+  const double survives = dice == 0 ? 1 : dice == 2 ? 0.5 : 0.95;
+  file.on_medium.resize(size);
+  for (const auto& [from, to] : dirt.ranges) {
+    const std::uint64_t end = std::min<std::uint64_t>({to, content.size(), size});
+    for (std::uint64_t at = from; at < end;) {
+      const std::uint64_t next = std::min(end, (at / kSector + 1) * kSector);
+      if (scheduler_.chance(survives)) {
+        std::memcpy(file.on_medium.data() + at, content.data() + at, next - at);
       }
-      const double survives = dice == 2 ? 0.5 : 0.95;
-      file.on_medium.resize(size);
-      for (const auto& [from, to] : file.dirty) {
-        const std::uint64_t end = std::min<std::uint64_t>({to, file.live.size(), size});
-        for (std::uint64_t at = from; at < end;) {
-          const std::uint64_t next = std::min(end, (at / kSector + 1) * kSector);
-          if (scheduler_.chance(survives)) {
-            std::memcpy(file.on_medium.data() + at, file.live.data() + at, next - at);
-          }
-          at = next;
-        }
-      }
+      at = next;
     }
   }
+}
+
+/// What a power failure leaves of a file.
+void Disk::settle_content(Node& file) {
+  const std::uint64_t dice = scheduler_.rng().below(4);  // 0: all was written back, 1: nothing
+  std::size_t cuts_done = file.cuts.size();
+  if (dice == 1) cuts_done = 0;
+  if (dice >= 2) cuts_done = scheduler_.rng().below(file.cuts.size() + 1);
+  for (std::size_t i = 0; i <= cuts_done && i < file.cuts.size(); ++i) {
+    settle_dirt(file, file.cuts[i].content, file.cuts[i].dirt, dice);
+    if (i < cuts_done)
+      file.on_medium.resize(std::min<std::uint64_t>(file.on_medium.size(), file.cuts[i].size));
+  }
+  if (cuts_done == file.cuts.size()) settle_dirt(file, file.live, file.dirt, dice);
   file.live = file.on_medium;
   forget_dirt(file);
 }

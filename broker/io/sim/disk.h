@@ -29,7 +29,8 @@ enum class DiskOperation { kCreate, kWrite, kTruncate, kSync, kSyncDirectory, kR
 /// A machine's disk with its page cache, in memory. It outlives processes; a power failure takes
 /// what was not synced:
 /// - of a file, each 512-byte sector written since its last sync is there or not, and its length is
-///   any that it had since;
+///   any that it had since; but where it was shortened meanwhile, it is as some moment before that
+///   or as some moment behind;
 /// - names created, renamed or removed since the last sync of their directory are there or not, in
 ///   order: up to some moment of all (a journal), or up to a moment of each directory. A rename is
 ///   whole or not at all.
@@ -45,7 +46,7 @@ class Disk {
 
   DiskBehaviour& behaviour() { return behaviour_; }
 
-  /// Nobody may have it mounted any more but the dead.
+  /// Nobody may have it mounted any more but the dead. Not from inside an operation.
   void lose_power();
 
   /// Called before each operation that changes something. Whoever ends the process in it (Life)
@@ -67,6 +68,8 @@ class Disk {
   friend class SimFile;
   friend class SimFileSystem;
   struct Node;
+  struct Dirt;
+  struct BeforeCut;
   struct Change;
   using NodePtr = std::shared_ptr<Node>;
 
@@ -81,6 +84,8 @@ class Disk {
   void keep_some_names();
   void settle(Node& node);
   void settle_content(Node& file);
+  void settle_dirt(Node& file, const std::vector<std::uint8_t>& content, const Dirt& dirt,
+                   std::uint64_t dice);
   void collect(const Node& directory, const std::string& path, std::vector<std::string>& out);
   std::uint64_t bytes_below(const Node& node) const;
 

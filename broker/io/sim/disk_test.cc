@@ -105,6 +105,29 @@ TEST_F(DiskTest, SectorsOfOneWriteSurviveIndependently) {
   EXPECT_GT(patterns.size(), 10u);
 }
 
+TEST_F(DiskTest, OldAndNewContentBehindACutDoNotMix) {
+  EXPECT_EQ(outcomes("/f",
+                     [](DiskWorld& world) {
+                       world.write("/f", "-" + std::string(2000, 'a'), true);
+                       ASSERT_TRUE(world.fs->sync_directory("/").ok());
+                       auto file = world.fs->open("/f", OpenMode::kReadWrite).value();
+                       ASSERT_TRUE(file->truncate(1).ok());
+                       ASSERT_TRUE(file->sync().ok());
+                       ASSERT_TRUE(file->truncate(0).ok());
+                     }),
+            (std::set<std::string>{"", "-"}));
+  for (const std::string& content : outcomes("/f", [](DiskWorld& world) {
+         world.write("/f", std::string(2000, 'a'), true);
+         ASSERT_TRUE(world.fs->sync_directory("/").ok());
+         auto file = world.fs->open("/f", OpenMode::kReadWrite).value();
+         ASSERT_TRUE(file->truncate(0).ok());
+         ASSERT_TRUE(file->write_at(0, DiskWorld::bytes(std::string(2000, 'b'))).ok());
+       })) {
+    const bool has_old = content.find('a') != std::string::npos;
+    EXPECT_FALSE(has_old && content.find_first_not_of('a') != std::string::npos);
+  }
+}
+
 TEST_F(DiskTest, ARenameIsWholeOrNotAtAll) {
   EXPECT_EQ(outcomes("/f",
                      [](DiskWorld& world) {
