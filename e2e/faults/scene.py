@@ -75,7 +75,9 @@ class Scene:
         begin = time.monotonic_ns()
 
         def done():
-            return all({p for t, p, _ in c.read().acks.values() if t > begin} == set(range(PARTITIONS)) for c in self.clients.producers)
+            producers = [c.read() for c in self.clients.producers]
+            assert not any(p.fatal for p in producers), f"a client gave up: {[p.fatal for p in producers]}"
+            return all({p for t, p, _ in producer.acks.values() if t > begin} == set(range(PARTITIONS)) for producer in producers)
         wait_until(done, seconds, "acknowledgements in all partitions", 0.2)
 
     def wait_whole(self, seconds=90):
@@ -170,7 +172,7 @@ def run(profile, kind, properties=None, seconds=0, keep=None, heap="256m"):
         good = not outcome.violations
     finally:
         if not good and keep:
-            _save(folder, Path(keep))
+            save(folder, Path(keep))
         shutil.rmtree(folder, ignore_errors=True)
     outcome.seconds = time.monotonic() - started
     return outcome
@@ -202,7 +204,7 @@ def _play(profile, scene, outcome, seconds):
     outcome.violations = [str(v) for v in checker.check(found, replicas_of(scene.cluster))]
 
 
-def _save(folder, keep):
+def save(folder, keep):
     """Logs, histories and data of a run that found something; small, as the loads are."""
     shutil.rmtree(keep, ignore_errors=True)
     keep.mkdir(parents=True)

@@ -69,6 +69,11 @@ class Node:
                 "log.dirs": self.data, **PROPERTIES, **self.cluster.quorum_properties(),
                 **(KAFKA_PROPERTIES if self.kind == KAFKA else {}), **self.cluster.properties.get(self.kind, {})}
 
+    def become(self, kind):
+        """The next start runs the other system on the same data and address."""
+        self.kind = kind
+        self.config.write_text(properties_text(self.properties()))
+
     def prepare(self, template=None):
         """Writes the configuration and formats the storage. `template`: a formatted Apache node to copy from, as a JVM is slow."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -172,14 +177,21 @@ class Cluster:
                 template = node
         return self
 
-    def start(self):
+    def start(self, numbers=None):
+        """Formats all nodes, starts all or those with `numbers`, and waits until they know each other."""
         self.prepare()
-        for node in self.nodes.values():
+        chosen = [n for n in self.nodes.values() if numbers is None or n.number in numbers]
+        for node in chosen:
             node.launch()
-        for node in self.nodes.values():
+        for node in chosen:
             node.wait_ready()
-        wait_until(lambda: self.quorum_leader() is not None and len(self.metadata()[0]) == len(self.nodes), 60, "all brokers in the metadata", 0.1)
+        self.wait_brokers({n.number for n in chosen if "broker" in n.roles})
         return self
+
+    def wait_brokers(self, numbers, seconds=60):
+        """The metadata of a node that is asked names these brokers, and the quorum has a leader."""
+        wait_until(lambda: self.quorum_leader() is not None and set(self.metadata()[0]) == set(numbers), seconds,
+                   f"brokers {sorted(numbers)} in the metadata", 0.1)
 
     def ask(self, question, nodes=None):
         """The first answer that a running node gives to `question(admin)`; None if none does."""

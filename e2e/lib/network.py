@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 PREFIX = "millrace-net"
 SUBNET = "10.99.0"
@@ -148,4 +149,11 @@ def small_disk(path, megabytes):
 
 def scratch_folder():
     """A folder in memory if the machine has one: the faults are about crashes and not about the speed of a disk."""
-    return tempfile.mkdtemp(prefix="millrace-faults-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    base = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+    for left in base.glob(f"{PREFIX}-*"):  # by runs that were killed
+        if not os.path.exists(f"/proc/{left.name.split('-')[2]}"):
+            for mount in sorted((line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()), reverse=True):
+                if mount.startswith(f"{left}/"):
+                    _run("umount", "--lazy", mount, check=False)
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-", dir=base)
