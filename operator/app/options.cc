@@ -47,6 +47,10 @@ void add_kubernetes_options(CLI::App& app, Options& options) {
                  "Where the operator itself runs and keeps its Lease")
       ->envname("POD_NAMESPACE");
   app.add_option("--lease", options.lease, "Name of the Lease")->capture_default_str();
+  app.add_option("--lease-seconds", options.lease_seconds,
+                 "How long the other replicas wait for one that vanished")
+      ->check(CLI::Range(3, 300))
+      ->capture_default_str();
   app.add_flag("--leader-election,!--no-leader-election", options.leader_election,
                "Without it there must be a single replica")
       ->capture_default_str();

@@ -21,6 +21,7 @@ struct Options {
   std::string identity;                 // unique among replicas
   bool leader_election = true;
   std::string lease = "millrace-operator";
+  int lease_seconds = 15;  // how long a replica that vanished is waited for
   std::string broker_image = "docker.io/millrace/broker:dev";
   int workers = 4;
   broker::io::Endpoint http{"0.0.0.0", 8080};  // port 0: none

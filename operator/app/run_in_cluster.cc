@@ -100,7 +100,9 @@ int run_in_cluster(const Options& options) {
   KafkaRuntime kafka;
   controllers::Operator op({store, infrastructure, kafka.connector(), kafka.scheduler(), may_write},
                            settings_of(options, ns), {.workers = options.workers});
-  controllers::Leader leader(client, {ns, options.lease}, options.identity, {},
+  const auto lasting = std::chrono::seconds(options.lease_seconds);
+  controllers::Leader leader(client, {ns, options.lease}, options.identity,
+                             reconcile::LeaseOptions::lasting(lasting),
                              {[&op] { op.start(); }, [&op] { op.stop(); }});
   if (options.leader_election) leader_ptr = &leader;
 

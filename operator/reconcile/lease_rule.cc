@@ -4,6 +4,12 @@
 
 namespace op::reconcile {
 
+LeaseOptions LeaseOptions::lasting(std::chrono::seconds duration) {
+  const broker::Duration whole = duration;
+  const broker::Duration longest = std::chrono::seconds(2);
+  return {whole, whole * 2 / 3, std::min(longest, whole / 6)};
+}
+
 LeaseAction LeaseRule::observe(const std::optional<LeaseRecord>& record, broker::Instant now) {
   if (!record || record->holder.empty()) {
     seen_ = record;

@@ -12,6 +12,9 @@ struct LeaseOptions {
   broker::Duration duration = std::chrono::seconds(15);        // others wait this long
   broker::Duration renew_deadline = std::chrono::seconds(10);  // we stop acting after this long
   broker::Duration retry_period = std::chrono::seconds(2);
+
+  /// The others in proportion; but a look every two seconds is often enough.
+  static LeaseOptions lasting(std::chrono::seconds duration);
 };
 
 /// What stands in the lease, as read from the API server.

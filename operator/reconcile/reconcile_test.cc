@@ -135,6 +135,15 @@ TEST(LeaseRule, TakesAFreeLeaseAndActsOnlyAfterTheWriteSucceeded) {
   EXPECT_FALSE(rule.may_act(now + 10s));
 }
 
+TEST(LeaseRule, AHolderStopsActingWellBeforeOthersMayTakeAShorterLeaseToo) {
+  for (const auto duration : {3s, 15s, 300s}) {
+    const LeaseOptions options = LeaseOptions::lasting(duration);
+    EXPECT_EQ(options.duration, duration);
+    EXPECT_LE(options.renew_deadline, duration * 3 / 4);
+    EXPECT_GE(options.renew_deadline, 4 * options.retry_period);
+  }
+}
+
 TEST(LeaseRule, WaitsTheWholeDurationFromWhenItFirstSawTheRecord) {
   LeaseRule rule({}, "b");
   const broker::Instant now{};
