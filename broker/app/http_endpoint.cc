@@ -4,6 +4,7 @@
 #include <future>
 
 #include "broker/app/metrics_text.h"
+#include "broker/app/wait.h"
 
 namespace broker::app {
 namespace {
@@ -15,6 +16,14 @@ bool loop_turns(io::Strand& strand) {
   auto future = turned->get_future();
   strand.post([turned] { turned->set_value(); });
   return future.wait_for(kTurnPatience) == std::future_status::ready;
+}
+
+std::string metrics_of(node::Node& node, io::Strand& main) {
+  if (!node.ready()) return metrics_text(node, nullptr);
+  const auto metrics = run_until_done<node::NodeMetrics>(main, [&node](auto done) {
+    node.collect([done](node::NodeMetrics gathered) mutable { done(std::move(gathered)); });
+  });
+  return metrics_text(node, &metrics);
 }
 
 io::posix::HttpResponse answer(const io::posix::HttpRequest& request, node::Node& node,
@@ -31,7 +40,7 @@ io::posix::HttpResponse answer(const io::posix::HttpRequest& request, node::Node
             ready ? "ok\n" : "not serving clients\n"};
   }
   if (request.path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(node)};
+    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_of(node, main)};
   }
   return {404, "text/plain; charset=utf-8", "there are /livez, /readyz and /metrics\n"};
 }

@@ -277,20 +277,19 @@ void add_process(Families& out) {
 
 }  // namespace
 
-std::string metrics_text(node::Node& node) {
+std::string metrics_text(const node::Node& node, const node::NodeMetrics* metrics) {
   Families out;
-  if (node.ready()) {
-    const auto metrics = node.collect();
+  if (metrics != nullptr) {
     out.gauge("kafka_broker_info", "1", 1,
-              {{"id", std::to_string(metrics.node_id.value)},
-               {"cluster_id", metrics.cluster_id},
+              {{"id", std::to_string(metrics->node_id.value)},
+               {"cluster_id", metrics->cluster_id},
                {"version", kVersion}});
-    add_replica_manager(out, metrics.replication);
-    add_controller(out, metrics);
-    add_groups(out, metrics.groups, metrics.replication);
+    add_replica_manager(out, metrics->replication);
+    add_controller(out, *metrics);
+    add_groups(out, metrics->groups, metrics->replication);
     add_listeners(out, node);
-    add_topics(out, metrics.replication);
-    add_partitions(out, metrics.replication);
+    add_topics(out, metrics->replication);
+    add_partitions(out, metrics->replication);
   }
   add_process(out);
   return prometheus::TextSerializer().Serialize(out.all());

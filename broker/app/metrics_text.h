@@ -6,8 +6,8 @@
 
 namespace broker::app {
 
-/// The node's metrics in Prometheus' text format, under the names that Kafka's dashboards and
-/// alerts query (docs/metrics.md). Not from a strand: gathers from all of them.
-std::string metrics_text(node::Node& node);
+/// A node's metrics in Prometheus' text format, under the names that Kafka's dashboards and alerts
+/// query (docs/metrics.md). Null: the node does not serve clients; only the process is shown.
+std::string metrics_text(const node::Node& node, const node::NodeMetrics* metrics);
 
 }  // namespace broker::app

@@ -4,38 +4,61 @@
 #include <csignal>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 
 #include "broker/app/http_endpoint.h"
+#include "broker/app/wait.h"
 #include "broker/common/log.h"
 #include "broker/io/posix/signals.h"
 
 namespace broker::app {
 namespace {
 
-/// Why the process ends: a signal, or a node that cannot go on.
-class Ending {
+/// How far the process is: the main thread waits for it, loops and signals report.
+class Progress {
  public:
-  void set(int exit_code) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (ended_) return;
-      ended_ = true;
-      exit_code_ = exit_code;
-    }
-    changed_.notify_all();
+  void started(Result<void> result) {
+    change([&] { started_ = std::move(result); });
   }
-  int wait() {
+  /// A signal, or a node that cannot go on; the first one counts.
+  void ended(int exit_code) {
+    change([&] {
+      if (!exit_code_) exit_code_ = exit_code;
+    });
+  }
+  /// The outcome of the start; nothing when the process is to end before.
+  std::optional<Result<void>> wait_for_start() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_; });
-    return exit_code_;
+    changed_.wait(lock, [this] { return started_ || exit_code_; });
+    return started_;
+  }
+  int wait_for_end() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return exit_code_.has_value(); });
+    return *exit_code_;
   }
 
  private:
+  template <class Change>
+  void change(Change apply) {
+    {
+      const std::lock_guard lock(mutex_);
+      apply();
+    }
+    changed_.notify_all();
+  }
+
   std::mutex mutex_;
   std::condition_variable changed_;
-  bool ended_ = false;
-  int exit_code_ = 0;
+  std::optional<Result<void>> started_;
+  std::optional<int> exit_code_;
 };
+
+Result<void> stop(node::Node& node, io::Strand& main) {
+  return run_until_done<Result<void>>(main, [&node](auto done) {
+    node.stop([done](Result<void> result) mutable { done(std::move(result)); });
+  });
+}
 
 }  // namespace
 
@@ -63,39 +86,38 @@ Result<io::Endpoint> parse_endpoint(const std::string& text) {
 }
 
 int serve(Machine& machine, ServeOptions options) {
-  Ending ending;
+  Progress progress;
+  io::Strand& main = machine.main_loop();
   const auto signals = io::posix::watch_signals(machine.main_loop(), {SIGTERM, SIGINT},
-                                                [&ending](int) { ending.set(0); });
+                                                [&progress](int) { progress.ended(0); });
   node::Node node(machine.ports(), std::move(options.config));
-  node.on_fatal([&ending](const Error&) { ending.set(1); });
+  node.on_fatal([&progress](const Error&) { progress.ended(1); });
 
   std::unique_ptr<HttpEndpoint> http;
   if (!options.http_listen.empty()) {
     const auto endpoint = parse_endpoint(options.http_listen);
     if (!endpoint.ok()) return fail("--http: " + endpoint.error().detail);
-    auto started = HttpEndpoint::start(*endpoint, node, machine.main_loop());
+    auto started = HttpEndpoint::start(*endpoint, node, main);
     if (!started.ok()) {
       machine.stop();  // the node is taken down here, and its timers belong to the loops
       return fail("health and metrics: " + started.error().detail);
     }
     http = std::move(*started);
   }
-  const auto started = node.start();
-  if (!started.ok()) {
-    http.reset();
-    const int code = fail("cannot start: " + started.error().detail);
-    if (const auto stopped = node.stop(); !stopped.ok()) fail(to_string(stopped.error()));
-    machine.stop();
-    return code;
+  main.post([&] { node.start([&](Result<void> result) { progress.started(std::move(result)); }); });
+  const auto started = progress.wait_for_start();
+  if (started && !started->ok()) {
+    progress.ended(fail("cannot start: " + started->error().detail));
+  } else if (started) {
+    log_info("app", "serving clients",
+             {{"node", node.config().node_id.value}, {"clusterId", node.cluster_id()}});
+    if (options.on_ready) {
+      options.on_ready(node, http ? std::optional(http->local()) : std::nullopt);
+    }
   }
-  log_info("app", "serving clients",
-           {{"node", node.config().node_id.value}, {"clusterId", node.cluster_id()}});
-  if (options.on_ready) {
-    options.on_ready(node, http ? std::optional(http->local()) : std::nullopt);
-  }
-  int code = ending.wait();
+  int code = progress.wait_for_end();
   log_info("app", "stopping");
-  if (const auto stopped = node.stop(); !stopped.ok()) {
+  if (const auto stopped = stop(node, main); !stopped.ok()) {
     log_error("app", "not a clean stop", {{"error", to_string(stopped.error())}});
     code = 1;
   }

@@ -83,6 +83,16 @@ void Membership::unfence(UniqueFunction<void()> done) {
   schedule_heartbeat(Duration::zero());
 }
 
+void Membership::give_up() {
+  if (on_registered_) {
+    strand_.cancel(std::exchange(timer_, io::kNoTimer));
+    std::exchange(on_registered_,
+                  nullptr)(Error{ErrorCode::kBrokerNotAvailable, "this broker is stopping"});
+  } else if (on_unfenced_) {
+    std::exchange(on_unfenced_, nullptr)();
+  }
+}
+
 void Membership::leave(Duration patience, UniqueFunction<void()> done) {
   if (epoch_.value < 0) return done();
   want_shut_down_ = true;

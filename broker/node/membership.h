@@ -39,6 +39,8 @@ class Membership {
   void register_broker(UniqueFunction<void(Result<BrokerEpoch>)> done);
   /// Asks to be unfenced; `done` once the controller has.
   void unfence(UniqueFunction<void()> done);
+  /// Ends what register_broker() or unfence() still wait for: the one with kBrokerNotAvailable.
+  void give_up();
   /// Controlled shutdown: `done` when the controller has moved all leaders away, or after
   /// `patience`.
   void leave(Duration patience, UniqueFunction<void()> done);

@@ -29,32 +29,35 @@ struct Ports {
 };
 
 /// One Kafka node, broker and controller: everything between main() and the modules. app/ hands it
-/// the machine, a simulation its own ports. start(), stop() and the questions are called from a
-/// thread that is none of the strands.
+/// the machine, a simulation its own ports. Nothing here blocks: start(), stop() and collect() are
+/// called on the main strand (`ports.strands.front()`), where their callbacks run, never from
+/// inside the call.
 class Node {
  public:
   Node(Ports ports, config::BrokerConfig config);
-  /// After stop().
+  /// After stop() has called back or before start(); or when no strand runs any more (a crash).
   ~Node();
 
   /// Opens the log directory (which must be formatted), replays the metadata, opens the listeners,
-  /// registers, recovers the logs, and returns when clients are served. Errors: what cannot be
-  /// started, and why.
-  Result<void> start();
+  /// registers, recovers the logs; `done` when clients are served. Errors: what cannot be started,
+  /// and why; then stop() is still to be called.
+  void start(UniqueFunction<void(Result<void>)> done);
   /// Controlled shutdown: leaders away, requests in flight finished, logs closed, directory marked
-  /// clean.
-  Result<void> stop();
+  /// clean. While start() is under way it ends that first, with kBrokerNotAvailable.
+  void stop(UniqueFunction<void(Result<void>)> done);
 
   /// From any thread. Clients are served.
   bool ready() const;
-  /// Called once, on a strand, when the node cannot go on (its metadata log failed). Set before
+  /// Called on the main strand when the node cannot go on (its metadata log failed). Set before
   /// start().
   void on_fatal(std::function<void(const Error&)> callback);
 
+  /// Gathers from all strands. Not after stop().
+  void collect(UniqueFunction<void(NodeMetrics)> done);
+
+  // From any thread once start() has called back.
   std::map<std::string, io::Endpoint> bound_endpoints() const;
   const std::string& cluster_id() const;
-  /// Gathers from all strands; blocks for one turn of each.
-  NodeMetrics collect();
   const server::ListenerMetrics& listener_metrics(const std::string& listener) const;
   const config::BrokerConfig& config() const;
 

@@ -25,11 +25,11 @@ class Node::Impl final : public controller::ImageListener {
   Impl(Ports ports, config::BrokerConfig config);
   ~Impl() override;
 
-  Result<void> start();
-  Result<void> stop();
-  NodeMetrics collect();
-
+  using Done = UniqueFunction<void(Result<void>)>;
   // On the main strand.
+  void start(Done done);
+  void stop(Done done);
+  void collect(UniqueFunction<void(NodeMetrics)> done);
   void on_image(const metadata::MetadataUpdate& update) override;
   void on_controller_fatal(const Error& error) override;
 
@@ -43,20 +43,32 @@ class Node::Impl final : public controller::ImageListener {
   std::string cluster_id_;
 
  private:
-  // start, step by step
+  // start.cc: each step calls the next when it is done, or end_start() with what went wrong.
   Result<void> open_log_directory();
   Result<void> start_controller();
-  void make_services();
   Result<void> start_server();
-  Result<void> register_broker();
-  Result<void> load_logs();
+  void register_broker();
+  void load_logs();
   void start_replication();
-  void watch_certificates();
+  void unfence();
+  void end_start(Result<void> result);
+  bool start_goes_on();
+  std::vector<protocol::BrokerRegistrationRequest::Listener> advertised_listeners() const;
 
+  // stop.cc
+  void leave_cluster();
+  void stop_server();
+  void stop_parts();
+  void end_stop(Result<void> result);
+
+  // services.cc
+  void make_services();
+  std::size_t strand_index(const io::Strand& strand) const;
+
+  // publish.cc
   void publish(const metadata::MetadataUpdate& update);
   void create_offsets_topic();
-  std::vector<protocol::BrokerRegistrationRequest::Listener> advertised_listeners() const;
-  std::size_t strand_index(const io::Strand& strand) const;
+  void watch_certificates();
 
   std::unique_ptr<storage::LogManager> logs_;
   std::shared_ptr<storage::Log> metadata_storage_;
@@ -73,7 +85,11 @@ class Node::Impl final : public controller::ImageListener {
   std::unique_ptr<coordinator::group::GroupCoordinator> groups_;
   std::unique_ptr<handlers::ProducerIds> producer_ids_;
   std::vector<std::unique_ptr<replication::FetchSessionCache>> fetch_sessions_;  // by strand
-  bool replicating_ = false;  // images reach replication; on main
+  // On main.
+  Done on_started_;  // set while start() is under way
+  Done on_stopped_;
+  bool stopping_ = false;
+  bool replicating_ = false;  // images reach replication
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -1,7 +1,6 @@
 #include "broker/server/server.h"
 
 #include <algorithm>
-#include <future>
 #include <set>
 
 #include "broker/common/log.h"
@@ -56,6 +55,7 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   const ServerOptions options;
   std::vector<std::shared_ptr<Worker>> workers;
   std::vector<std::shared_ptr<Listener>> listeners;
+  std::map<std::string, io::Endpoint> bound;  // as start() found them
   bool started = false;
   bool stopped = false;
 
@@ -153,9 +153,7 @@ void Server::Impl::on_connection_closed(const std::shared_ptr<const Listener>& l
 Server::Server(Ports ports, ServerOptions options)
     : impl_(std::make_shared<Impl>(std::move(ports), std::move(options))) {}
 
-Server::~Server() {
-  if (impl_->started && !impl_->stopped) stop(std::chrono::milliseconds(0));
-}
+Server::~Server() = default;
 
 Result<void> Server::start() {
   CHECK(!impl_->started);
@@ -167,17 +165,13 @@ Result<void> Server::start() {
     opened.push_back(std::move(listener));
   }
   impl_->listeners = std::move(opened);
+  for (const auto& listener : impl_->listeners)
+    impl_->bound[listener->options.name] = listener->acceptor->local();
   impl_->started = true;
   return {};
 }
 
-std::map<std::string, io::Endpoint> Server::bound_endpoints() const {
-  std::map<std::string, io::Endpoint> endpoints;
-  for (const auto& listener : impl_->listeners)
-    if (listener->acceptor != nullptr)
-      endpoints[listener->options.name] = listener->acceptor->local();
-  return endpoints;
-}
+std::map<std::string, io::Endpoint> Server::bound_endpoints() const { return impl_->bound; }
 
 void Server::stop_accepting() {
   for (const auto& listener : impl_->listeners) listener->acceptor.reset();
@@ -204,13 +198,6 @@ void Server::stop(std::chrono::milliseconds patience, Task on_stopped) {
       worker->stop(patience, std::move(done));
     });
   }
-}
-
-void Server::stop(std::chrono::milliseconds patience) {
-  if (impl_->stopped) return;
-  std::promise<void> stopped;
-  stop(patience, [&stopped] { stopped.set_value(); });
-  stopped.get_future().wait();
 }
 
 Result<bool> Server::reload_tls() {

@@ -48,8 +48,8 @@ struct ServerOptions {
 };
 
 /// The broker's listeners and connections: framing, TLS, SASL, order of answers, bounds. Knows no
-/// API's rules. Its methods are called from one thread that is none of the strands, while these
-/// run.
+/// API's rules. Its methods are called one at a time, on the first strand or from a thread that is
+/// none of the strands; none of them waits for a strand.
 class Server {
  public:
   struct Ports {
@@ -60,7 +60,8 @@ class Server {
   };
 
   Server(Ports ports, ServerOptions options);
-  ~Server();  // stop() with no patience if it was not called
+  /// After stop() has called back, or when the strands run no more.
+  ~Server();
 
   /// Opens every listener, in order, or none. Errors: kInvalidConfig, kBrokerNotAvailable; the
   /// detail names the listener.
@@ -70,8 +71,6 @@ class Server {
   /// New connections are refused from here on; existing ones go on.
   void stop_accepting();
   /// Stops reading, waits at most `patience` for requests in flight, then closes every connection.
-  void stop(std::chrono::milliseconds patience);
-  /// The same without blocking, for callers on a strand (a simulation has only one thread):
   /// `on_stopped` runs on the first strand. Call it once; the strands must run until then.
   void stop(std::chrono::milliseconds patience, Task on_stopped);
   /// Reads changed certificate files. New connections use them; the first error is returned after

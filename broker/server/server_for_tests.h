@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -113,14 +114,23 @@ struct ServerTest : ::testing::Test {
   Store credentials;
   ServerOptions options;
   std::unique_ptr<Server> server;
+  bool stopped = false;
   io::posix::TemporaryDirectory files;
 
   ServerTest() {
     for (auto& loop : loops) loop.start();
   }
   ~ServerTest() override {
+    if (server != nullptr) stop(0ms);
     server.reset();
     sink.kept.clear();
+  }
+  /// Waits until it has stopped.
+  void stop(std::chrono::milliseconds patience) {
+    if (std::exchange(stopped, true)) return;
+    std::promise<void> done;
+    server->stop(patience, [&done] { done.set_value(); });
+    done.get_future().wait();
   }
 
   ListenerOptions& add(const std::string& name,

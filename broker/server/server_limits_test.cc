@@ -158,7 +158,7 @@ TEST_F(ServerTest, StopWaitsForRequestsInFlightThenCloses) {
   auto idle = connect();
   client->send(4, 1, HeartbeatRequest());
   ASSERT_TRUE(sink.wait_kept(1));
-  std::thread stopper([&] { server->stop(10s); });
+  std::thread stopper([&] { stop(10s); });
   EXPECT_TRUE(idle->is_closed());
   {
     const std::lock_guard lock(sink.mutex);
@@ -176,7 +176,7 @@ TEST_F(ServerTest, StopLosesPatience) {
   auto client = connect();
   client->send(4, 1, HeartbeatRequest());
   ASSERT_TRUE(sink.wait_kept(1));
-  server->stop(50ms);
+  stop(50ms);
   EXPECT_TRUE(client->is_closed());
   sink.kept[0].responder.send_nothing();  // too late, and harmless
 }

@@ -1,0 +1,47 @@
+#include <utility>
+
+#include "broker/node/node_impl.h"
+
+namespace broker::node {
+namespace {
+
+void add_cluster(NodeMetrics& metrics, const metadata::MetadataImage& image) {
+  metrics.metadata_offset = image.provenance.offset.value;
+  for (const auto& [id, broker] : image.cluster.brokers) {
+    ++(broker.fenced ? metrics.fenced_brokers : metrics.active_brokers);
+  }
+  for (const auto& [id, topic] : image.topics.by_id) {
+    ++metrics.topics;
+    for (const auto& [index, partition] : topic.partitions) {
+      if (partition.leader == metadata::kNoLeader) ++metrics.offline_partitions;
+    }
+  }
+}
+
+}  // namespace
+
+void Node::Impl::collect(UniqueFunction<void(NodeMetrics)> done) {
+  main().check_current();
+  auto metrics = std::make_shared<NodeMetrics>();
+  metrics->node_id = config_.node_id;
+  metrics->cluster_id = cluster_id_;
+  if (!ready_) {
+    return main().post([metrics, done = std::move(done)]() mutable { done(std::move(*metrics)); });
+  }
+  metrics->active_controller = controller_->is_active();
+  metrics->quorum_epoch = metadata_log_->epoch().value;
+  metrics->quorum_high_watermark = metadata_log_->high_watermark().value;
+  metrics->quorum_log_end_offset = metadata_log_->log_end_offset().value;
+  add_cluster(*metrics, *state_.get()->image);
+  replicas_->collect(
+      [this, metrics, done = std::move(done)](replication::MetricsSnapshot snapshot) mutable {
+        metrics->replication = std::move(snapshot);
+        groups_->collect(
+            [metrics, done = std::move(done)](coordinator::group::GroupMetrics groups) mutable {
+              metrics->groups = std::move(groups);
+              done(std::move(*metrics));
+            });
+      });
+}
+
+}  // namespace broker::node

@@ -1,0 +1,96 @@
+// What the node does while it runs: publishes images, creates the offsets topic, reloads
+// certificates.
+#include <algorithm>
+#include <utility>
+
+#include "broker/common/log.h"
+#include "broker/node/node_impl.h"
+
+namespace broker::node {
+namespace {
+
+constexpr auto kCertificateCheckInterval = std::chrono::seconds(1);
+
+}  // namespace
+
+void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
+  publish(update);
+  if (!replicating_) return;
+  replicas_->apply(update);
+  groups_->apply(update);
+}
+
+void Node::Impl::publish(const metadata::MetadataUpdate& update) {
+  const auto before = state_.get();
+  auto authorizer = before->authorizer;
+  const bool wanted = !config_.authorizer_class_name.empty();
+  if (wanted && (authorizer == nullptr || !update.changes.acls.empty())) {
+    security::Authorizer::Options options;
+    options.allow_everyone_if_no_acl_found = config_.allow_everyone_if_no_acl_found;
+    for (const auto& user : config_.super_users) {
+      if (auto principal = security::parse_principal(user); principal.ok()) {
+        options.super_users.insert(std::move(*principal));
+      }
+    }
+    std::vector<security::AclBinding> bindings;
+    for (const auto& [id, binding] : update.image->acls.by_id) bindings.push_back(binding);
+    authorizer = std::make_shared<const security::Authorizer>(std::move(options), bindings);
+  }
+  state_.set(std::make_shared<const handlers::ClusterState>(
+      handlers::ClusterState{update.image, std::move(authorizer)}));
+}
+
+void Node::Impl::on_controller_fatal(const Error& error) {
+  if (on_fatal_) on_fatal_(error);
+}
+
+/// __consumer_offsets with as many replicas as there are brokers, three at most.
+void Node::Impl::create_offsets_topic() {
+  main().post([this, alive = alive_] {
+    if (!*alive) return;
+    std::int16_t alive_brokers = 0;
+    const auto state = state_.get();
+    for (const auto& [id, broker] : state->image->cluster.brokers) {
+      if (!broker.fenced) ++alive_brokers;
+    }
+    protocol::CreateTopicsRequest::CreatableTopic topic;
+    topic.name = coordinator::group::kOffsetsTopic;
+    topic.num_partitions = config_.offsets_topic_num_partitions;
+    topic.replication_factor = std::max<std::int16_t>(
+        1, std::min(config_.offsets_topic_replication_factor, alive_brokers));
+    topic.configs = {{"cleanup.policy", "compact"},
+                     {"compression.type", "producer"},
+                     {"segment.bytes", std::to_string(config_.offsets_topic_segment_bytes)}};
+    protocol::CreateTopicsRequest request;
+    request.topics.push_back(std::move(topic));
+    controller::call(
+        *channels_.front(), std::move(request), [](Result<protocol::CreateTopicsResponse> result) {
+          if (!result.ok()) return;  // asked again by the next client
+          const auto error = static_cast<ErrorCode>(result->topics.front().error_code);
+          if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
+            log_warn("node", "the offsets topic was not created", {{"error", error_name(error)}});
+          }
+        });
+  });
+}
+
+void Node::Impl::watch_certificates() {
+  main().call_after(kCertificateCheckInterval, [this, alive = alive_] {
+    if (!*alive) return;
+    auto changed = std::make_shared<Result<bool>>(false);
+    ports_.workers.run(
+        main(), [this, changed] { *changed = server_->reload_tls(); },
+        [this, alive, changed] {
+          if (!*alive) return;
+          if (!changed->ok()) {
+            log_warn("node", "certificates were not reloaded, the old ones stay",
+                     {{"error", to_string(changed->error())}});
+          } else if (**changed) {
+            log_info("node", "certificates reloaded");
+          }
+          watch_certificates();
+        });
+  });
+}
+
+}  // namespace broker::node

@@ -1,0 +1,174 @@
+// From a formatted disk to clients being served.
+#include <utility>
+
+#include "broker/common/log.h"
+#include "broker/node/node_impl.h"
+#include "broker/node/options.h"
+#include "broker/quorum/format.h"
+#include "broker/storage/meta_properties.h"
+
+namespace broker::node {
+
+void Node::Impl::start(Done done) {
+  main().check_current();
+  on_started_ = std::move(done);
+  const auto begun = [this]() -> Result<void> {
+    RETURN_IF_ERROR(open_log_directory());
+    RETURN_IF_ERROR(start_controller());
+    make_services();
+    return start_server();
+  }();
+  if (!begun.ok()) return end_start(begun);
+  register_broker();
+}
+
+void Node::Impl::end_start(Result<void> result) {
+  if (result.ok()) ready_ = true;
+  main().post([this, alive = alive_, result = std::move(result)]() mutable {
+    std::exchange(on_started_, nullptr)(std::move(result));
+    if (*alive && stopping_) leave_cluster();
+  });
+}
+
+/// False when stop() came meanwhile: the start ends here.
+bool Node::Impl::start_goes_on() {
+  if (!stopping_) return true;
+  end_start(Error{ErrorCode::kBrokerNotAvailable, "stopped while it was starting"});
+  return false;
+}
+
+Result<void> Node::Impl::open_log_directory() {
+  const std::string& directory = config_.metadata_log_dir;
+  if (config_.log_dirs != std::vector{directory}) {
+    return Error{
+        ErrorCode::kInvalidConfig,
+        "log.dirs: this version keeps everything in one directory, and metadata.log.dir is "
+        "that one"};
+  }
+  ASSIGN_OR_RETURN(logs_, storage::LogManager::open(ports_.files, {directory, 1000, ports_.seed}));
+  const auto& meta = logs_->directory().meta_properties();
+  if (meta.node_id != config_.node_id) {
+    return Error{ErrorCode::kInvalidConfig,
+                 directory + "/meta.properties: the disk belongs to node " +
+                     std::to_string(meta.node_id.value) + ", node.id is " +
+                     std::to_string(config_.node_id.value)};
+  }
+  cluster_id_ = meta.cluster_id;
+  Rng rng(ports_.seed);
+  if (!meta.directory_id) {
+    RETURN_IF_ERROR(logs_->directory().ensure_directory_id(Uuid::random(rng)));
+  }
+  ASSIGN_OR_RETURN(metadata_storage_,
+                   logs_->create(storage::kMetadataPartition, kMetadataTopicId,
+                                 metadata_storage_options(config_), main().wall_now()));
+  return {};
+}
+
+Result<void> Node::Impl::start_controller() {
+  const auto& meta = logs_->directory().meta_properties();
+  ASSIGN_OR_RETURN(auto bootstrap,
+                   quorum::read_bootstrap_records(ports_.files, config_.metadata_log_dir));
+  metadata_log_ = std::make_unique<quorum::MetadataLog>(
+      quorum::MetadataLog::Ports{main(), ports_.workers, ports_.files}, metadata_storage_,
+      metadata_log_options(config_, cluster_id_, *meta.directory_id));
+  controller_ = std::make_unique<controller::Controller>(
+      controller_options(config_, cluster_id_, std::move(bootstrap), ports_.seed + 1), main(),
+      *metadata_log_);
+  controller_->add_listener(*this);
+  return controller_->start();
+}
+
+Result<void> Node::Impl::start_server() {
+  server_ = std::make_unique<server::Server>(
+      server::Server::Ports{ports_.transport, ports_.strands, *gate_, credentials_.get()},
+      server_options(config_, ports_.request_memory));
+  return server_->start();
+}
+
+std::vector<protocol::BrokerRegistrationRequest::Listener> Node::Impl::advertised_listeners()
+    const {
+  std::vector<protocol::BrokerRegistrationRequest::Listener> listeners;
+  const auto bound = server_->bound_endpoints();
+  for (const auto& listener : config_.listeners.listeners) {
+    if (listener.is_controller) continue;
+    const std::uint16_t port =
+        listener.advertised.port != 0 ? listener.advertised.port : bound.at(listener.name).port;
+    listeners.push_back({listener.name, listener.advertised.host, port,
+                         static_cast<std::int16_t>(listener.protocol)});
+  }
+  return listeners;
+}
+
+void Node::Impl::register_broker() {
+  Rng rng(ports_.seed + 3);
+  MembershipOptions options;
+  options.cluster_id = cluster_id_;
+  options.node_id = config_.node_id;
+  options.incarnation = Uuid::random(rng);
+  options.rack = config_.rack;
+  options.log_dirs = {*logs_->directory().meta_properties().directory_id};
+  options.listeners = advertised_listeners();
+  options.previous_epoch = logs_->directory().previous_broker_epoch();
+  options.heartbeat_interval = std::chrono::milliseconds(config_.broker_heartbeat_interval_ms);
+  options.registration_timeout =
+      std::chrono::milliseconds(config_.initial_broker_registration_timeout_ms);
+  membership_ =
+      std::make_unique<Membership>(main(), *channels_.front(), std::move(options),
+                                   [this] { return state_.get()->image->provenance.offset; });
+  membership_->register_broker([this](Result<BrokerEpoch> epoch) {
+    if (!start_goes_on()) return;
+    if (!epoch.ok()) return end_start(epoch.error());
+    load_logs();
+  });
+}
+
+/// On the pool: recovery may take long, and heartbeats go on meanwhile. Nobody else touches the
+/// logs yet.
+void Node::Impl::load_logs() {
+  auto failures = std::make_shared<Result<std::vector<storage::LogManager::LoadFailure>>>(
+      std::vector<storage::LogManager::LoadFailure>());
+  ports_.workers.run(
+      main(),
+      [this, image = state_.get()->image, now = main().wall_now(), failures] {
+        *failures = logs_->load(
+            [&](const TopicPartition& tp) { return replicas_->log_options(*image, tp.topic); },
+            now);
+      },
+      [this, alive = alive_, failures] {
+        if (!*alive) return;
+        if (!start_goes_on()) return;
+        if (!failures->ok()) return end_start(failures->error());
+        for (const auto& failure : **failures) {
+          log_error(
+              "node", "a log cannot be opened: its partition is offline",
+              {{"partition", to_string(failure.partition)}, {"error", to_string(failure.error)}});
+        }
+        start_replication();
+      });
+}
+
+void Node::Impl::start_replication() {
+  replicas_->start();
+  const auto image = state_.get()->image;
+  const metadata::MetadataUpdate all{image,
+                                     metadata::diff(*metadata::MetadataImage::empty(), *image)};
+  replicating_ = true;
+  replicas_->apply(all, [this, alive = alive_] {
+    if (*alive && start_goes_on()) unfence();
+  });
+  groups_->apply(all);
+  if (const auto strays = replicas_->remove_strays(); !strays.ok()) {
+    log_warn("node", "stray logs stay where they are", {{"error", to_string(strays.error())}});
+  }
+}
+
+void Node::Impl::unfence() {
+  membership_->unfence([this] {
+    if (!start_goes_on()) return;
+    gate_->open();
+    watch_certificates();
+    end_start({});
+  });
+}
+
+}  // namespace broker::node
