@@ -62,7 +62,7 @@ ErrorCode check(const metadata::ClusterImage& cluster, const PartitionRegistrati
   return ErrorCode::kNone;
 }
 
-AlterPartitionResponse::PartitionData alter(const DecideContext& context,
+AlterPartitionResponse::PartitionData alter(const DecideContext& context, RulesLookup& lookup,
                                             const AlterPartitionRequest& request,
                                             const TopicId& topic,
                                             const AlterPartitionRequest::PartitionData& data,
@@ -70,12 +70,14 @@ AlterPartitionResponse::PartitionData alter(const DecideContext& context,
   AlterPartitionResponse::PartitionData result;
   result.partition_index = data.partition_index;
   const auto fail = [&](ErrorCode code) {
-    result.error_code = static_cast<std::int16_t>(code);
-    return result;
+    AlterPartitionResponse::PartitionData failed;
+    failed.partition_index = data.partition_index;
+    failed.error_code = static_cast<std::int16_t>(code);
+    return failed;
   };
-  if (context.image.topics.find(topic) == nullptr) return fail(ErrorCode::kUnknownTopicId);
-  const PartitionRegistration* partition =
-      context.image.topics.partition(topic, data.partition_index);
+  const metadata::TopicImage* topic_image = context.image.topics.find(topic);
+  if (topic_image == nullptr) return fail(ErrorCode::kUnknownTopicId);
+  const PartitionRegistration* partition = topic_image->partitions.find(data.partition_index);
   if (partition == nullptr) return fail(ErrorCode::kUnknownTopicOrPartition);
   const std::vector<ProposedReplica> isr = proposed_isr(data);
   if (const ErrorCode code =
@@ -85,23 +87,29 @@ AlterPartitionResponse::PartitionData alter(const DecideContext& context,
 
   std::vector<BrokerId> ids;
   for (const ProposedReplica& replica : isr) ids.push_back(replica.id);
-  result.leader_id = partition->leader.value;
-  result.leader_epoch = partition->leader_epoch.value;
-  result.isr = to_numbers(ids);
-  result.leader_recovery_state = data.leader_recovery_state;
-  result.partition_epoch = partition->partition_epoch.value;
   auto record =
-      PartitionChange(context.image.cluster, topic, data.partition_index, *partition)
+      PartitionChange(context.image.cluster, lookup.of(*topic_image), topic, data.partition_index,
+                      *partition)
+          .elect(lookup.of(*topic_image).unclean_election ? Election::kUnclean : Election::kOnline)
           .set_isr(ids)
           .set_recovery_state(static_cast<LeaderRecoveryState>(data.leader_recovery_state))
           .build();
+  result.leader_id = partition->leader.value;
+  result.leader_epoch = partition->leader_epoch.value;
+  result.isr = to_numbers(partition->isr);
+  result.leader_recovery_state = static_cast<std::int8_t>(partition->leader_recovery_state);
+  result.partition_epoch = partition->partition_epoch.value;
   if (!record) return result;
   ++result.partition_epoch;
-  // The leader may be on its way out (controlled shutdown): then someone else leads from here on.
-  constexpr std::int32_t kNoLeaderChange = -2;
-  if (record->leader != kNoLeaderChange) fail(ErrorCode::kNewLeaderElected);
+  result.leader_recovery_state = data.leader_recovery_state;
+  if (record->isr) result.isr = *record->isr;
+  if (record->leader == partition->leader.value) ++result.leader_epoch;
+  // The change completed a reassignment that takes the leader away, or the leader is on its way out
+  // (controlled shutdown): someone else leads from here on.
+  const bool led_by_other =
+      record->leader != kNoLeaderChange && record->leader != partition->leader.value;
   records.emplace_back(std::move(*record));
-  return result;
+  return led_by_other ? fail(ErrorCode::kNewLeaderElected) : result;
 }
 
 }  // namespace
@@ -115,11 +123,13 @@ ControllerResult<AlterPartitionResponse> decide(const DecideContext& context,
     out.response.error_code = static_cast<std::int16_t>(ErrorCode::kStaleBrokerEpoch);
     return out;
   }
+  RulesLookup lookup(context.image, context.options);
   for (const auto& topic : request.topics) {
     AlterPartitionResponse::TopicData result;
     result.topic_id = topic.topic_id;
     for (const auto& partition : topic.partitions)
-      result.partitions.push_back(alter(context, request, topic.topic_id, partition, out.records));
+      result.partitions.push_back(
+          alter(context, lookup, request, topic.topic_id, partition, out.records));
     out.response.topics.push_back(std::move(result));
   }
   return out;

@@ -44,6 +44,24 @@ Result<std::vector<BrokerId>> check_manual_assignment(const metadata::ClusterIma
   return replicas;
 }
 
+Result<std::vector<BrokerId>> check_reassignment_target(
+    const metadata::ClusterImage& cluster, const std::vector<std::int32_t>& broker_ids) {
+  if (broker_ids.empty())
+    return invalid("The manual partition assignment includes an empty replica list.");
+  std::vector<std::int32_t> sorted = broker_ids;
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const std::string name = std::to_string(sorted[i]);
+    if (cluster.broker(BrokerId{sorted[i]}) == nullptr)
+      return invalid("The manual partition assignment includes broker " + name +
+                     ", but no such broker is registered.");
+    if (i > 0 && sorted[i - 1] == sorted[i])
+      return invalid("The manual partition assignment includes the broker " + name +
+                     " more than once.");
+  }
+  return to_broker_ids(broker_ids);
+}
+
 Result<protocol::PartitionRecord> new_partition(const metadata::ClusterImage& cluster,
                                                 const TopicId& topic, std::int32_t index,
                                                 const std::vector<BrokerId>& replicas) {

@@ -1,10 +1,11 @@
 #include "broker/controller/brokers.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 
+#include "broker/controller/directories.h"
 #include "broker/controller/partition_change.h"
+#include "broker/controller/partition_index.h"
 #include "broker/metadata/features.h"
 
 namespace broker::controller {
@@ -92,13 +93,6 @@ protocol::BrokerRegistrationChangeRecord change_of(const BrokerRegistration& bro
   return record;
 }
 
-bool has_leaderships(const metadata::TopicsImage& topics, BrokerId id) {
-  for (const auto& [topic_id, topic] : topics.by_id)
-    for (const auto& [index, partition] : topic.partitions)
-      if (partition.leader == id) return true;
-  return false;
-}
-
 enum class BrokerState { kFenced, kUnfenced, kControlledShutdown, kShutdownNow };
 
 BrokerState current_state(const BrokerRegistration& broker) {
@@ -117,14 +111,15 @@ BrokerState next_state(const DecideContext& context, const BrokerHeartbeats& hea
       if (request.want_fence)
         return request.want_shut_down ? BrokerState::kShutdownNow : BrokerState::kFenced;
       if (!request.want_shut_down) return BrokerState::kUnfenced;
-      return has_leaderships(context.image.topics, broker.id) ? BrokerState::kControlledShutdown
-                                                              : BrokerState::kShutdownNow;
+      return context.partitions.leaderships(broker.id) > 0 ? BrokerState::kControlledShutdown
+                                                           : BrokerState::kShutdownNow;
     case BrokerState::kControlledShutdown: {
-      if (has_leaderships(context.image.topics, broker.id)) return BrokerState::kControlledShutdown;
-      // The others must know that this broker leads nothing any more before it may go.
+      if (context.partitions.leaderships(broker.id) > 0) return BrokerState::kControlledShutdown;
+      // The others must know that this broker leads nothing any more before it may go. A new leader
+      // does not know where that was written; the heartbeat sets it to the end of the log.
       const auto written = heartbeats.shutdown_offset(broker.id);
       const bool all_know =
-          !written || heartbeats.lowest_active_offset(context.image.cluster) >= *written;
+          written && heartbeats.lowest_active_offset(context.image.cluster) >= *written;
       return all_know ? BrokerState::kShutdownNow : BrokerState::kControlledShutdown;
     }
     case BrokerState::kShutdownNow:
@@ -133,6 +128,8 @@ BrokerState next_state(const DecideContext& context, const BrokerHeartbeats& hea
   return BrokerState::kShutdownNow;
 }
 
+/// In Kafka's order: a broker is out of everything before it is fenced, and unfenced before it
+/// leads.
 void add_transition(const DecideContext& context, const BrokerRegistration& broker,
                     BrokerState next, MetadataRecords& records) {
   auto change = change_of(broker);
@@ -140,84 +137,24 @@ void add_transition(const DecideContext& context, const BrokerRegistration& brok
     case BrokerState::kFenced:
     case BrokerState::kShutdownNow:
       if (broker.fenced) return;
-      add_changes_for(context.image, context.options, {.leaving = broker.id, .returning = {}},
-                      records);
+      add_changes_for(context, {.leaving = broker.id, .returning = {}, .unclean = {}}, records);
       change.fenced = kFence;
+      records.emplace_back(std::move(change));
       break;
     case BrokerState::kUnfenced:
-      add_changes_for(context.image, context.options, {.leaving = {}, .returning = broker.id},
-                      records);
       change.fenced = kUnfence;
+      records.emplace_back(std::move(change));
+      add_changes_for(context, {.leaving = {}, .returning = broker.id, .unclean = {}}, records);
       break;
     case BrokerState::kControlledShutdown:
-      add_changes_for(context.image, context.options, {.leaving = broker.id, .returning = {}},
-                      records);
       change.in_controlled_shutdown = 1;
+      records.emplace_back(std::move(change));
+      add_changes_for(context, {.leaving = broker.id, .returning = {}, .unclean = {}}, records);
       break;
   }
-  records.emplace_back(std::move(change));
 }
 
 }  // namespace
-
-void BrokerHeartbeats::reset(const metadata::ClusterImage& cluster, Instant now) {
-  sessions_.clear();
-  for (const auto& [id, broker] : cluster.brokers)
-    sessions_[id] = Session{broker.epoch, false, now, Offset{-1}, std::nullopt};
-}
-
-void BrokerHeartbeats::touch(BrokerId id, BrokerEpoch epoch, Offset metadata_offset, Instant now) {
-  Session& session = sessions_[id];
-  if (session.epoch != epoch) session = Session{};
-  session.epoch = epoch;
-  session.heard = true;
-  session.last_contact = now;
-  session.metadata_offset = metadata_offset;
-}
-
-void BrokerHeartbeats::forget(BrokerId id) { sessions_.erase(id); }
-
-void BrokerHeartbeats::set_shutdown_offset(BrokerId id, Offset offset) {
-  sessions_[id].shutdown_offset = offset;
-}
-
-std::optional<Offset> BrokerHeartbeats::shutdown_offset(BrokerId id) const {
-  const auto it = sessions_.find(id);
-  return it == sessions_.end() ? std::nullopt : it->second.shutdown_offset;
-}
-
-bool BrokerHeartbeats::has_valid_session(BrokerId id, BrokerEpoch epoch, Instant now) const {
-  const auto it = sessions_.find(id);
-  return it != sessions_.end() && it->second.heard && it->second.epoch == epoch &&
-         now < it->second.last_contact + session_timeout_;
-}
-
-std::optional<BrokerId> BrokerHeartbeats::next_expired(const metadata::ClusterImage& cluster,
-                                                       Instant now) const {
-  std::optional<std::pair<Instant, BrokerId>> first;
-  for (const auto& [id, session] : sessions_) {
-    if (!cluster.is_alive(id) || now < session.last_contact + session_timeout_) continue;
-    if (!first || session.last_contact < first->first) first = {session.last_contact, id};
-  }
-  return first ? std::optional(first->second) : std::nullopt;
-}
-
-std::optional<Instant> BrokerHeartbeats::next_expiry(const metadata::ClusterImage& cluster) const {
-  std::optional<Instant> next;
-  for (const auto& [id, session] : sessions_) {
-    if (!cluster.is_alive(id)) continue;
-    const Instant end = session.last_contact + session_timeout_;
-    if (!next || end < *next) next = end;
-  }
-  return next;
-}
-
-Offset BrokerHeartbeats::lowest_active_offset(const metadata::ClusterImage& cluster) const {
-  Offset lowest{std::numeric_limits<std::int64_t>::max()};
-  for (const auto& [id, session] : sessions_)
-    if (cluster.is_active(id)) lowest = std::min(lowest, session.metadata_offset);
-  return lowest;
-}
 
 ControllerResult<protocol::BrokerRegistrationResponse> decide(
     const DecideContext& context, const BrokerHeartbeats& heartbeats,
@@ -243,9 +180,14 @@ ControllerResult<protocol::BrokerRegistrationResponse> decide(
     return refuse<Response>(ok.code(), ok.error().detail);
 
   ControllerResult<Response> result;
-  if (restarted)
-    add_changes_for(context.image, context.options, {.leaving = id, .returning = {}},
-                    result.records);
+  result.atomic = false;
+  if (restarted) {
+    // Only a broker that comes from a controlled shutdown still has all that it had (KIP-966).
+    const bool clean = request.previous_broker_epoch == existing->epoch.value;
+    Expected expected;
+    (clean ? expected.leaving : expected.unclean) = id;
+    add_changes_for(context, expected, result.records);
+  }
   protocol::RegisterBrokerRecord record = to_record(request);
   if (existing != nullptr && !restarted) {
     record.fenced = existing->fenced;
@@ -280,11 +222,15 @@ ControllerResult<protocol::BrokerHeartbeatResponse> decide(
                                 std::to_string(broker->epoch.value));
 
   const bool caught_up = request.current_metadata_offset >= broker->epoch.value;
+  const DirectoryNews news = directory_news(context.image, *broker, request);
   const BrokerState before = current_state(*broker);
-  const BrokerState next = next_state(context, heartbeats, *broker, request, caught_up);
+  BrokerState next = next_state(context, heartbeats, *broker, request, caught_up);
+  // It must not be made leader of what has just gone offline: back with the next heartbeat.
+  if (next == BrokerState::kUnfenced && before != next && news.offline) next = before;
   heartbeats.touch(id, broker->epoch, Offset{request.current_metadata_offset}, context.now);
 
   ControllerResult<Response> result;
+  result.atomic = false;
   result.response.is_caught_up = caught_up;
   result.response.is_fenced = next == BrokerState::kFenced || next == BrokerState::kShutdownNow;
   result.response.should_shut_down = next == BrokerState::kShutdownNow;
@@ -293,16 +239,18 @@ ControllerResult<protocol::BrokerHeartbeatResponse> decide(
     static constexpr const char* kNames[] = {"fenced", "unfenced", "in controlled shutdown",
                                              "told to shut down"};
     result.note = "broker " + std::to_string(id.value) + " is " + kNames[static_cast<int>(next)];
-    if (next == BrokerState::kControlledShutdown)
-      heartbeats.set_shutdown_offset(
-          id, context.next_offset + (static_cast<std::int64_t>(result.records.size()) - 1));
   }
+  add_directory_changes(context, *broker, news, next == before, result.records);
+  if (next == BrokerState::kControlledShutdown && !heartbeats.shutdown_offset(id))
+    heartbeats.set_shutdown_offset(
+        id, context.next_offset + (static_cast<std::int64_t>(result.records.size()) - 1));
   return result;
 }
 
 ControllerResult<protocol::UnregisterBrokerResponse> decide(
     const DecideContext& context, const protocol::UnregisterBrokerRequest& request) {
   ControllerResult<protocol::UnregisterBrokerResponse> result;
+  result.atomic = false;
   result.response.error_message = std::nullopt;
   const BrokerRegistration* broker = context.image.cluster.broker(BrokerId{request.broker_id});
   if (broker == nullptr) {
@@ -311,8 +259,7 @@ ControllerResult<protocol::UnregisterBrokerResponse> decide(
         "Broker ID " + std::to_string(request.broker_id) + " is not currently registered";
     return result;
   }
-  add_changes_for(context.image, context.options, {.leaving = broker->id, .returning = {}},
-                  result.records);
+  add_changes_for(context, {.leaving = {}, .returning = {}, .unclean = broker->id}, result.records);
   protocol::UnregisterBrokerRecord record;
   record.broker_id = broker->id.value;
   record.broker_epoch = broker->epoch.value;

@@ -4,11 +4,15 @@
 #include <type_traits>
 #include <utility>
 
+#include "broker/common/check.h"
 #include "broker/common/log.h"
 #include "broker/controller/cluster.h"
 #include "broker/controller/configs.h"
 #include "broker/controller/credentials.h"
+#include "broker/controller/directories.h"
 #include "broker/controller/partitions.h"
+#include "broker/controller/quotas.h"
+#include "broker/controller/reassignments.h"
 #include "broker/controller/topics.h"
 #include "broker/metadata/features.h"
 
@@ -16,6 +20,8 @@ namespace broker::controller {
 namespace {
 
 constexpr std::string_view kLogger = "controller";
+/// As Kafka: more records than this are no longer one batch.
+constexpr std::size_t kMaxRecordsPerBatch = 10'000;
 
 template <class Request>
 auto decide_any(const DecideContext& context, BrokerHeartbeats& heartbeats,
@@ -30,12 +36,17 @@ auto decide_any(const DecideContext& context, BrokerHeartbeats& heartbeats,
 }  // namespace
 
 Controller::Controller(ControllerOptions options, io::Strand& strand, quorum::MetadataLog& log)
+    : Controller(std::move(options), strand, std::make_unique<QuorumRecordLog>(log)) {}
+
+Controller::Controller(ControllerOptions options, io::Strand& strand,
+                       std::unique_ptr<RecordLog> log)
     : options_(std::move(options)),
       strand_(strand),
-      log_(log),
+      log_(std::move(log)),
       committed_(metadata::MetadataImage::empty()),
       newest_(committed_),
-      heartbeats_(std::chrono::milliseconds(options_.session_timeout_ms)),
+      heartbeats_(std::chrono::milliseconds(options_.session_timeout_ms),
+                  std::chrono::milliseconds(options_.connection_loss_grace_ms)),
       rng_(options_.seed) {}
 
 Controller::~Controller() = default;
@@ -49,7 +60,7 @@ void Controller::add_listener(ImageListener& listener) {
 Result<void> Controller::start() {
   strand_.check_current();
   loading_ = true;
-  const auto started = log_.start(*this);
+  const auto started = log_->start(*this);
   publish_loaded();
   return started;
 }
@@ -58,12 +69,13 @@ void Controller::stop() {
   strand_.check_current();
   active_ = false;
   strand_.cancel(std::exchange(timer_, io::kNoTimer));
-  log_.stop();
+  log_->stop();
   drop_uncommitted();
 }
 
 DecideContext Controller::context() {
-  return DecideContext{newest_.newest(), options_, rng_, log_.log_end_offset(), strand_.now()};
+  return DecideContext{newest_.newest(),       options_,      rng_,
+                       log_->log_end_offset(), strand_.now(), partitions_};
 }
 
 void Controller::handle(ControllerRequest request, ControllerChannel::Done done) {
@@ -85,7 +97,7 @@ void Controller::handle_request(const Request& request, ControllerChannel::Done 
   // committed yet ("already exists").
   auto shared = std::make_shared<ControllerChannel::Done>(std::move(done));
   append(
-      std::move(result.records),
+      std::move(result.records), result.atomic,
       [shared, response = std::move(result.response)]() mutable {
         (*shared)(ControllerResponse(std::move(response)));
       },
@@ -94,7 +106,7 @@ void Controller::handle_request(const Request& request, ControllerChannel::Done 
       });
 }
 
-void Controller::append(metadata::MetadataRecords records, Task answer, Task abandon) {
+void Controller::append(metadata::MetadataRecords records, bool atomic, Task answer, Task abandon) {
   if (records.empty()) {
     if (pending_.empty()) {
       if (answer) answer();
@@ -104,22 +116,44 @@ void Controller::append(metadata::MetadataRecords records, Task answer, Task aba
         {pending_.back().last_offset, std::nullopt, std::move(answer), std::move(abandon)});
     return;
   }
-  const std::int16_t version = newest_.newest().features.metadata_version();
-  for (metadata::MetadataRecord& record : records) metadata::restrict_to_version(record, version);
-  const auto appended = log_.append(records, version);
-  if (!appended.ok()) {
-    log_error(kLogger, "cannot append", {{"error", to_string(appended.error())}});
+  bool appended = true;
+  while (appended && !atomic && records.size() > kMaxRecordsPerBatch) {
+    const auto rest = records.begin() + kMaxRecordsPerBatch;
+    metadata::MetadataRecords later(std::make_move_iterator(rest),
+                                    std::make_move_iterator(records.end()));
+    records.erase(rest, records.end());
+    appended = append_batch(std::exchange(records, std::move(later)));
+  }
+  if (!appended || !append_batch(std::move(records))) {
     if (abandon) abandon();
     return;
   }
+  pending_.back().answer = std::move(answer);
+  pending_.back().abandon = std::move(abandon);
+  arm_timer();
+}
+
+bool Controller::append_batch(metadata::MetadataRecords records) {
+  const std::int16_t version = newest_.newest().features.metadata_version();
+  for (metadata::MetadataRecord& record : records) metadata::restrict_to_version(record, version);
+  const auto appended = log_->append(records, version);
+  if (!appended.ok()) {
+    log_error(kLogger, "cannot append", {{"error", to_string(appended.error())}});
+    return false;
+  }
+  const metadata::TopicsImage before = newest_.newest().topics;
   for (const metadata::MetadataRecord& record : records) {
     const auto replayed = newest_.replay(record);
     // A record that this very controller made and cannot replay must not reach the brokers.
     if (!replayed.ok())
       check_failed("own record replays", __FILE__, __LINE__, to_string(replayed.error()));
   }
-  pending_.push_back({*appended, newest_.apply({*appended, log_.epoch(), strand_.wall_now()}),
-                      std::move(answer), std::move(abandon)});
+  last_append_ = strand_.now();
+  pending_.push_back(
+      {*appended, newest_.apply({*appended, log_->epoch(), strand_.wall_now()}), nullptr, nullptr});
+  const metadata::MetadataUpdate& update = *pending_.back().update;
+  partitions_.apply(before, update.image->topics, update.changes);
+  return true;
 }
 
 void Controller::publish(const metadata::MetadataUpdate& update) {
@@ -147,6 +181,10 @@ void Controller::on_high_watermark(Offset high_watermark) {
 
 void Controller::drop_uncommitted() {
   std::deque<Pending> dropped = std::exchange(pending_, {});
+  if (!dropped.empty()) {
+    const metadata::MetadataImage& newest = newest_.newest();
+    partitions_.apply(newest.topics, committed_->topics, metadata::diff(newest, *committed_));
+  }
   newest_ = metadata::MetadataDelta(committed_);
   for (Pending& pending : dropped)
     if (pending.abandon) pending.abandon();
@@ -181,12 +219,20 @@ void Controller::publish_loaded() {
   metadata::MetadataUpdate update = newest_.apply(*loaded_);
   // After a snapshot the changes of the replay say nothing about what was there before.
   if (replaced_) update.changes = metadata::diff(*committed_, *update.image);
+  if (options_.may_be_active)
+    partitions_.apply(committed_->topics, update.image->topics, update.changes);
   loaded_.reset();
   replaced_ = false;
   publish(update);
 }
 
+void Controller::on_leader_change(const quorum::LeaderAndEpoch& leader) {
+  if (leader.leader && *leader.leader != options_.node_id) last_leader_ = leader.leader;
+  for (ImageListener* listener : listeners_) listener->on_leader_change(leader);
+}
+
 void Controller::on_leader(LeaderEpoch epoch) {
+  CHECK(options_.may_be_active);
   publish_loaded();
   if (failed_) return;
   active_ = true;
@@ -194,19 +240,24 @@ void Controller::on_leader(LeaderEpoch epoch) {
   if (newest_.in_transaction()) {
     protocol::AbortTransactionRecord abort;
     abort.reason = "there was an unfinished transaction when this controller became active";
-    append({std::move(abort)}, nullptr, nullptr);
+    append_own({std::move(abort)});
   }
   if (newest_.newest().features.level(metadata::kMetadataVersionFeature) == 0) bootstrap();
   if (auto registration = register_controller(context()); !registration.empty())
-    append(std::move(registration), nullptr, nullptr);
-  heartbeats_.reset(newest_.newest().cluster, strand_.now());
-  schedule_tick();
+    append_own(std::move(registration));
+  take_over_sessions();
+  const Instant now = strand_.now();
+  last_append_ = now;
+  next_balance_ = now + std::chrono::milliseconds(options_.leader_imbalance_check_interval_ms);
+  next_unclean_sweep_ =
+      now + std::chrono::milliseconds(options_.unclean_leader_election_interval_ms);
+  arm_timer();
 }
 
 void Controller::bootstrap() {
   log_info(kLogger, "the metadata log is empty: writing the bootstrap records",
            {{"records", options_.bootstrap_records.size()}});
-  append(bootstrap_records(options_.bootstrap_records), nullptr, nullptr);
+  append(bootstrap_records(options_.bootstrap_records), true, nullptr, nullptr);
 }
 
 void Controller::on_resigned() {
@@ -216,29 +267,14 @@ void Controller::on_resigned() {
 }
 
 void Controller::on_fatal(const Error& error) {
-  active_ = false;
+  const bool led = std::exchange(active_, false);
   failed_ = true;
   log_error(kLogger, "the metadata log failed", {{"error", to_string(error)}});
-  for (ImageListener* listener : listeners_) listener->on_controller_fatal(error);
-}
-
-/// Wakes up when the next session ends, not in between: an idle controller costs nothing.
-void Controller::schedule_tick() {
-  const auto next = heartbeats_.next_expiry(newest_.newest().cluster);
-  const auto retry = strand_.now() + std::chrono::milliseconds(options_.session_timeout_ms);
-  timer_ = strand_.call_at(next.value_or(retry), [this] { tick(); });
-}
-
-void Controller::tick() {
-  timer_ = io::kNoTimer;
-  if (!active_) return;
-  // One broker per turn, as Kafka does, so that heartbeats waiting in line can still save others.
-  if (const auto expired = heartbeats_.next_expired(newest_.newest().cluster, strand_.now())) {
-    log_warn(kLogger, "fencing a broker that sends no heartbeats",
-             {{"broker", expired->value}, {"session_timeout_ms", options_.session_timeout_ms}});
-    append(fence_broker(context(), *expired), nullptr, nullptr);
+  if (led) {
+    strand_.cancel(std::exchange(timer_, io::kNoTimer));
+    drop_uncommitted();
   }
-  schedule_tick();
+  for (ImageListener* listener : listeners_) listener->on_controller_fatal(error);
 }
 
 }  // namespace broker::controller

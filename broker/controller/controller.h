@@ -10,10 +10,11 @@
 #include "broker/common/rng.h"
 #include "broker/controller/brokers.h"
 #include "broker/controller/channel.h"
+#include "broker/controller/partition_index.h"
+#include "broker/controller/record_log.h"
 #include "broker/controller/types.h"
 #include "broker/io/strand.h"
 #include "broker/metadata/delta.h"
-#include "broker/quorum/metadata_log.h"
 
 namespace broker::controller {
 
@@ -23,16 +24,19 @@ class ImageListener {
  public:
   virtual ~ImageListener() = default;
   virtual void on_image(const metadata::MetadataUpdate& update) = 0;
+  /// Who leads the quorum changed, as far as this node knows.
+  virtual void on_leader_change(const quorum::LeaderAndEpoch& /*leader*/) {}
   /// The metadata log failed; the node must stop.
   virtual void on_controller_fatal(const Error& error) = 0;
 };
 
-/// The active controller of one node: decides requests on the newest (appended) image, appends the
-/// records, publishes images when they are committed and holds each response until its records are.
-/// Lives on the quorum's strand.
+/// Turns the committed log into images on every node. On the node that leads the quorum it is the
+/// active controller: decides requests on the newest (appended) image, appends the records, and
+/// holds each response until its records are committed. Lives on the quorum's strand.
 class Controller final : public quorum::QuorumListener {
  public:
   Controller(ControllerOptions options, io::Strand& strand, quorum::MetadataLog& log);
+  Controller(ControllerOptions options, io::Strand& strand, std::unique_ptr<RecordLog> log);
   ~Controller() override;
 
   /// Before start(). The listener gets the current image at once if there is one.
@@ -48,6 +52,11 @@ class Controller final : public quorum::QuorumListener {
   /// Error kNotController: this node does not lead.
   void handle(ControllerRequest request, ControllerChannel::Done done);
 
+  /// The connection that carried this broker's heartbeats closed, or its node cannot be reached: it
+  /// is fenced after a short grace unless it heartbeats again. Also on a node that does not lead
+  /// yet: what it knows counts when it takes over within a few seconds.
+  void broker_connection_lost(BrokerId id, BrokerEpoch epoch);
+
   io::Strand& strand() { return strand_; }
   bool is_active() const { return active_; }
   bool failed() const { return failed_; }
@@ -56,6 +65,7 @@ class Controller final : public quorum::QuorumListener {
   // quorum::QuorumListener
   void on_snapshot(const quorum::LoadedSnapshot& snapshot) override;
   void on_committed(const quorum::CommittedRecords& records) override;
+  void on_leader_change(const quorum::LeaderAndEpoch& leader) override;
   void on_leader(LeaderEpoch epoch) override;
   void on_resigned() override;
   void on_high_watermark(Offset high_watermark) override;
@@ -74,19 +84,30 @@ class Controller final : public quorum::QuorumListener {
   void handle_request(const Request& request, ControllerChannel::Done done);
   DecideContext context();
   /// Appends, replays and queues; runs one of the tasks (either may be null), `abandon` when
-  /// leadership is lost first.
-  void append(metadata::MetadataRecords records, Task answer, Task abandon);
+  /// leadership is lost first. Unless `atomic`, many records go into several batches.
+  void append(metadata::MetadataRecords records, bool atomic, Task answer, Task abandon);
+  void append_own(metadata::MetadataRecords records) {
+    append(std::move(records), false, nullptr, nullptr);
+  }
+  bool append_batch(metadata::MetadataRecords records);
   void replay_committed(const metadata::MetadataRecords& records);
   void publish_loaded();
   void publish(const metadata::MetadataUpdate& update);
   void drop_uncommitted();
   void bootstrap();
-  void schedule_tick();
+  void take_over_sessions();
+  std::optional<Instant> next_wakeup() const;
+  /// Makes sure that tick() runs in time for whatever comes next; an idle controller sleeps.
+  void arm_timer();
   void tick();
+  void fence_overdue();
+  void balance_leaders_if_due();
+  void elect_unclean_leaders_if_due();
+  void write_no_op_if_idle();
 
   const ControllerOptions options_;
   io::Strand& strand_;
-  quorum::MetadataLog& log_;
+  const std::unique_ptr<RecordLog> log_;
 
   std::vector<ImageListener*> listeners_;
   metadata::ImagePtr committed_;
@@ -99,7 +120,19 @@ class Controller final : public quorum::QuorumListener {
   bool loading_ = false;
   bool replaced_ = false;  // a snapshot came since the last publication
   std::optional<metadata::MetadataProvenance> loaded_;  // replayed, not yet published
+
+  PartitionIndex partitions_;  // of newest_; only if this node may be active
+  struct Loss {
+    BrokerEpoch epoch;
+    Instant at;
+  };
+  std::map<BrokerId, Loss> losses_before_office_;
+  std::optional<BrokerId> last_leader_;  // other than this node
+  Instant next_balance_{};
+  Instant next_unclean_sweep_{};
+  Instant last_append_{};
   io::TimerId timer_ = io::kNoTimer;
+  Instant timer_at_{};
 };
 
 }  // namespace broker::controller

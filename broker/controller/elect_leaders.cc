@@ -1,6 +1,7 @@
 #include <map>
 
 #include "broker/controller/partition_change.h"
+#include "broker/controller/partition_index.h"
 #include "broker/controller/partitions.h"
 
 namespace broker::controller {
@@ -18,8 +19,8 @@ struct Outcome {
   std::string message;
 };
 
-Outcome elect(const DecideContext& context, const metadata::TopicImage& topic, std::int32_t index,
-              Election election, metadata::MetadataRecords& records) {
+Outcome elect(const DecideContext& context, RulesLookup& lookup, const metadata::TopicImage& topic,
+              std::int32_t index, Election election, metadata::MetadataRecords& records) {
   const metadata::PartitionRegistration* partition = topic.partitions.find(index);
   if (partition == nullptr)
     return {ErrorCode::kUnknownTopicOrPartition,
@@ -31,7 +32,9 @@ Outcome elect(const DecideContext& context, const metadata::TopicImage& topic, s
     return {ErrorCode::kElectionNotNeeded,
             "Leader election not needed for " + topic.name + "-" + std::to_string(index)};
   auto record =
-      PartitionChange(context.image.cluster, topic.id, index, *partition).elect(election).build();
+      PartitionChange(context.image.cluster, lookup.of(topic), topic.id, index, *partition)
+          .elect(election)
+          .build();
   const bool elected =
       record && record->leader >= 0 &&
       (election == Election::kUnclean || record->leader == partition->replicas.front().value);
@@ -62,6 +65,7 @@ void note(Results& results, const std::string& topic, std::int32_t index, Outcom
 ControllerResult<ElectLeadersResponse> decide(const DecideContext& context,
                                               const ElectLeadersRequest& request) {
   ControllerResult<ElectLeadersResponse> out;
+  out.atomic = false;
   if (request.election_type != kPreferredElection && request.election_type != kUncleanElection) {
     out.response.error_code = static_cast<std::int16_t>(ErrorCode::kInvalidRequest);
     return out;
@@ -69,6 +73,7 @@ ControllerResult<ElectLeadersResponse> decide(const DecideContext& context,
   const Election election =
       request.election_type == kPreferredElection ? Election::kPreferred : Election::kUnclean;
   Results results;
+  RulesLookup lookup(context.image, context.options);
   if (request.topic_partitions) {
     for (const auto& wanted : *request.topic_partitions) {
       const metadata::TopicImage* topic = context.image.topics.find(wanted.topic);
@@ -76,12 +81,12 @@ ControllerResult<ElectLeadersResponse> decide(const DecideContext& context,
         note(results, wanted.topic, index,
              topic == nullptr
                  ? Outcome{ErrorCode::kUnknownTopicOrPartition, "No such topic as " + wanted.topic}
-                 : elect(context, *topic, index, election, out.records));
+                 : elect(context, lookup, *topic, index, election, out.records));
     }
   } else {
     for (const auto& [id, topic] : context.image.topics.by_id) {
       for (const auto& [index, partition] : topic.partitions) {
-        Outcome outcome = elect(context, topic, index, election, out.records);
+        Outcome outcome = elect(context, lookup, topic, index, election, out.records);
         // Without a list only what was tried is answered.
         if (outcome.code != ErrorCode::kElectionNotNeeded)
           note(results, topic.name, index, std::move(outcome));
@@ -91,6 +96,31 @@ ControllerResult<ElectLeadersResponse> decide(const DecideContext& context,
   for (auto& [topic, partitions] : results)
     out.response.replica_election_results.push_back({topic, std::move(partitions)});
   return out;
+}
+
+metadata::MetadataRecords elect_preferred_leaders(const DecideContext& context,
+                                                  std::size_t at_most) {
+  metadata::MetadataRecords records;
+  RulesLookup lookup(context.image, context.options);
+  for (const auto& [topic_id, index] : context.partitions.imbalanced()) {
+    if (records.size() >= at_most) break;
+    const metadata::TopicImage* topic = context.image.topics.find(topic_id);
+    if (topic == nullptr) continue;
+    elect(context, lookup, *topic, index, Election::kPreferred, records);
+  }
+  return records;
+}
+
+metadata::MetadataRecords elect_unclean_leaders(const DecideContext& context, std::size_t at_most) {
+  metadata::MetadataRecords records;
+  RulesLookup lookup(context.image, context.options);
+  for (const auto& [topic_id, index] : context.partitions.leaderless()) {
+    if (records.size() >= at_most) break;
+    const metadata::TopicImage* topic = context.image.topics.find(topic_id);
+    if (topic == nullptr || !lookup.of(*topic).unclean_election) continue;
+    elect(context, lookup, *topic, index, Election::kUnclean, records);
+  }
+  return records;
 }
 
 }  // namespace broker::controller

@@ -18,4 +18,10 @@ ControllerResult<protocol::AlterPartitionResponse> decide(
 ControllerResult<protocol::ElectLeadersResponse> decide(
     const DecideContext& context, const protocol::ElectLeadersRequest& request);
 
+/// Leadership to the first replica wherever that can have it (auto.leader.rebalance.enable).
+metadata::MetadataRecords elect_preferred_leaders(const DecideContext& context,
+                                                  std::size_t at_most);
+/// Leaders for partitions that have none and whose topics would rather lose records.
+metadata::MetadataRecords elect_unclean_leaders(const DecideContext& context, std::size_t at_most);
+
 }  // namespace broker::controller

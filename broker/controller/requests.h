@@ -4,12 +4,18 @@
 
 #include "broker/protocol/messages/allocate_producer_ids_request.h"
 #include "broker/protocol/messages/allocate_producer_ids_response.h"
+#include "broker/protocol/messages/alter_client_quotas_request.h"
+#include "broker/protocol/messages/alter_client_quotas_response.h"
 #include "broker/protocol/messages/alter_configs_request.h"
 #include "broker/protocol/messages/alter_configs_response.h"
+#include "broker/protocol/messages/alter_partition_reassignments_request.h"
+#include "broker/protocol/messages/alter_partition_reassignments_response.h"
 #include "broker/protocol/messages/alter_partition_request.h"
 #include "broker/protocol/messages/alter_partition_response.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_request.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_response.h"
+#include "broker/protocol/messages/assign_replicas_to_dirs_request.h"
+#include "broker/protocol/messages/assign_replicas_to_dirs_response.h"
 #include "broker/protocol/messages/broker_heartbeat_request.h"
 #include "broker/protocol/messages/broker_heartbeat_response.h"
 #include "broker/protocol/messages/broker_registration_request.h"
@@ -28,6 +34,8 @@
 #include "broker/protocol/messages/elect_leaders_response.h"
 #include "broker/protocol/messages/incremental_alter_configs_request.h"
 #include "broker/protocol/messages/incremental_alter_configs_response.h"
+#include "broker/protocol/messages/list_partition_reassignments_request.h"
+#include "broker/protocol/messages/list_partition_reassignments_response.h"
 #include "broker/protocol/messages/unregister_broker_request.h"
 #include "broker/protocol/messages/unregister_broker_response.h"
 #include "broker/protocol/messages/update_features_request.h"
@@ -36,15 +44,15 @@
 namespace broker::controller {
 
 /// What brokers ask of the active controller. Authorized before: nothing here looks at principals.
-using ControllerRequest =
-    std::variant<protocol::BrokerRegistrationRequest, protocol::BrokerHeartbeatRequest,
-                 protocol::UnregisterBrokerRequest, protocol::CreateTopicsRequest,
-                 protocol::DeleteTopicsRequest, protocol::CreatePartitionsRequest,
-                 protocol::IncrementalAlterConfigsRequest, protocol::AlterConfigsRequest,
-                 protocol::CreateAclsRequest, protocol::DeleteAclsRequest,
-                 protocol::AlterUserScramCredentialsRequest, protocol::AllocateProducerIdsRequest,
-                 protocol::AlterPartitionRequest, protocol::ElectLeadersRequest,
-                 protocol::UpdateFeaturesRequest>;
+using ControllerRequest = std::variant<
+    protocol::BrokerRegistrationRequest, protocol::BrokerHeartbeatRequest,
+    protocol::UnregisterBrokerRequest, protocol::CreateTopicsRequest, protocol::DeleteTopicsRequest,
+    protocol::CreatePartitionsRequest, protocol::IncrementalAlterConfigsRequest,
+    protocol::AlterConfigsRequest, protocol::CreateAclsRequest, protocol::DeleteAclsRequest,
+    protocol::AlterUserScramCredentialsRequest, protocol::AllocateProducerIdsRequest,
+    protocol::AlterPartitionRequest, protocol::ElectLeadersRequest, protocol::UpdateFeaturesRequest,
+    protocol::AlterPartitionReassignmentsRequest, protocol::ListPartitionReassignmentsRequest,
+    protocol::AssignReplicasToDirsRequest, protocol::AlterClientQuotasRequest>;
 /// At the same index.
 using ControllerResponse =
     std::variant<protocol::BrokerRegistrationResponse, protocol::BrokerHeartbeatResponse,
@@ -54,6 +62,8 @@ using ControllerResponse =
                  protocol::CreateAclsResponse, protocol::DeleteAclsResponse,
                  protocol::AlterUserScramCredentialsResponse, protocol::AllocateProducerIdsResponse,
                  protocol::AlterPartitionResponse, protocol::ElectLeadersResponse,
-                 protocol::UpdateFeaturesResponse>;
+                 protocol::UpdateFeaturesResponse, protocol::AlterPartitionReassignmentsResponse,
+                 protocol::ListPartitionReassignmentsResponse,
+                 protocol::AssignReplicasToDirsResponse, protocol::AlterClientQuotasResponse>;
 
 }  // namespace broker::controller

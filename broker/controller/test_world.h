@@ -7,6 +7,7 @@
 
 #include "broker/controller/brokers.h"
 #include "broker/controller/cluster.h"
+#include "broker/controller/partition_index.h"
 #include "broker/controller/types.h"
 #include "broker/metadata/delta.h"
 #include "broker/metadata/features.h"
@@ -33,7 +34,9 @@ class World {
     }
   }
 
-  DecideContext context() { return {delta_.newest(), options_, rng_, Offset{next_offset_}, now_}; }
+  DecideContext context() {
+    return {delta_.newest(), options_, rng_, Offset{next_offset_}, now_, partitions_};
+  }
   const metadata::MetadataImage& image() const { return delta_.newest(); }
   BrokerHeartbeats& heartbeats() { return heartbeats_; }
   ControllerOptions& options() { return options_; }
@@ -41,11 +44,14 @@ class World {
   Instant now() const { return now_; }
 
   void replay(const metadata::MetadataRecords& records) {
+    const metadata::TopicsImage before = delta_.newest().topics;
     for (const auto& record : records) {
       const auto replayed = delta_.replay(record);
       ASSERT_TRUE(replayed.ok()) << replayed.error().detail;
       ++next_offset_;
     }
+    const auto update = delta_.apply({Offset{next_offset_ - 1}, LeaderEpoch{1}, 0});
+    partitions_.apply(before, update.image->topics, update.changes);
   }
 
   template <class Request>
@@ -100,6 +106,7 @@ class World {
   ControllerOptions options_;
   metadata::MetadataDelta delta_;
   BrokerHeartbeats heartbeats_;
+  PartitionIndex partitions_;
   Rng rng_{42};
   Instant now_{std::chrono::hours(1)};
   std::int64_t next_offset_ = 0;

@@ -14,6 +14,8 @@
 
 namespace broker::controller {
 
+class PartitionIndex;
+
 /// From BrokerConfig; the same on all controllers.
 struct ControllerOptions {
   BrokerId node_id;
@@ -21,7 +23,19 @@ struct ControllerOptions {
   std::int32_t default_num_partitions = 1;
   std::int16_t default_replication_factor = 1;
   bool delete_topic_enable = true;
+  /// False on nodes that are no voters: such a Controller only turns the committed log into images.
+  bool may_be_active = true;
   std::int64_t session_timeout_ms = 9000;
+  /// How long a broker whose heartbeat connection broke may take to come back before it is fenced;
+  /// grows when that happens again and again.
+  std::int64_t connection_loss_grace_ms = 100;
+  bool auto_leader_rebalance_enable = true;
+  std::int64_t leader_imbalance_check_interval_ms = 300'000;
+  std::int64_t unclean_leader_election_interval_ms = 300'000;
+  /// A NoOpRecord after so long without any record; 0: never, so that an idle cluster writes
+  /// nothing. Nothing here needs them: followers and observers learn the high watermark from their
+  /// parked fetches. They are for tools that watch the lag of Kafka's metadata.
+  std::int64_t max_idle_interval_ms = 0;
   config::ConfigMap static_values;  // for the configs in CreateTopics' answer
   /// Written when the log is empty: the records of bootstrap.checkpoint.
   metadata::MetadataRecords bootstrap_records;
@@ -38,6 +52,7 @@ struct DecideContext {
   Rng& rng;
   Offset next_offset;  // of the first record of this decision
   Instant now;
+  const PartitionIndex& partitions;  // of `image`
 };
 
 /// Records to append, and the answer that waits until they are committed.
@@ -45,6 +60,8 @@ template <class Response>
 struct ControllerResult {
   metadata::MetadataRecords records;
   Response response;
+  /// False: each record is right without the next, so that very many may go into several batches.
+  bool atomic = true;
   std::string
       note;  // a line for the log: why a request was refused, what was decided; may be empty
 };

@@ -15,7 +15,9 @@ enum MetadataVersion : std::int16_t {
   kMetadataVersion3_3_IV3 = 7,   // floor: in-controlled-shutdown in broker records
   kMetadataVersion3_4_IV0 = 8,   // RegisterBrokerRecord v2
   kMetadataVersion3_5_IV2 = 11,  // SCRAM records
+  kMetadataVersion3_6_IV0 = 12,  // a shrinking ISR keeps the leader epoch
   kMetadataVersion3_6_IV1 = 13,  // metadata transactions
+  kMetadataVersion3_6_IV2 = 14,  // delegation tokens
   kMetadataVersion3_7_IV0 = 15,  // controller registration
   kMetadataVersion3_7_IV2 = 17,  // directories in partition and broker records
   kMetadataVersion4_0_IV1 = 23,  // ELR fields
@@ -26,6 +28,7 @@ inline constexpr std::int16_t kLatestMetadataVersion = kMetadataVersion4_3_IV0;
 
 inline constexpr std::string_view kMetadataVersionFeature = "metadata.version";
 inline constexpr std::string_view kKRaftVersionFeature = "kraft.version";
+inline constexpr std::string_view kElrVersionFeature = "eligible.leader.replicas.version";
 
 struct SupportedFeature {
   std::string_view name;
