@@ -7,6 +7,7 @@
   - partition              it lost the partition
   C partition offset       a commit was acknowledged               c partition offset       a commit failed: done or not
   E text                   an error that passes                    X text                   an error that ended the client
+  G text                   the library declared its session broken; the application began a new one (what was open has an F)
   Z                        the client ended in order
 """
 
@@ -21,6 +22,7 @@ class Producer:
     acks: dict = field(default_factory=dict)  # seq -> (time, partition, offset)
     failures: dict = field(default_factory=dict)  # seq -> (time, partition, error)
     errors: list = field(default_factory=list)  # (time, text)
+    given_up: list = field(default_factory=list)  # (time, text)
     fatal: str = ""
     ended: bool = False
 
@@ -79,6 +81,8 @@ def read_consumer(name, group, path):
 def _common(client, kind, time, fields):
     if kind == "E":
         client.errors.append((time, fields[0]))
+    elif kind == "G":
+        client.given_up.append((time, fields[0]))
     elif kind == "X":
         client.fatal = fields[0]
     elif kind == "Z":

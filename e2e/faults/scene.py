@@ -201,6 +201,7 @@ def _play(profile, scene, outcome, seconds):
         outcome.quiet[library] = history.longest_gap(alone, quiet, begin)
         outcome.errors[library] = len(producer.failures)
         outcome.acknowledged += len(producer.acks)
+        outcome.notes += [f"{library} began a new session: {text}" for _, text in producer.given_up]
     outcome.violations = [str(v) for v in checker.check(found, replicas_of(scene.cluster))]
 
 

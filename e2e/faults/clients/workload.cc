@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -67,7 +68,17 @@ std::string tabbed(std::int64_t a, std::int64_t b) {
 }
 
 History* history;
+std::atomic<bool> given_up{false};  // the library has declared the producer's session broken
+bool producing;
 std::map<std::int32_t, std::int64_t> done;  // partition -> offset to commit next
+
+rd_kafka_t* make_client(rd_kafka_type_t type, rd_kafka_conf_t* config) {
+  char error[512];
+  rd_kafka_t* client = rd_kafka_new(type, config, error, sizeof error);
+  if (client != nullptr) return client;
+  std::fprintf(stderr, "%s\n", error);
+  std::exit(2);
+}
 
 void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
   const auto number = reinterpret_cast<std::intptr_t>(message->_private);
@@ -80,32 +91,58 @@ void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void*) {
 
 void on_error(rd_kafka_t* client, int error, const char* reason, void*) {
   char text[512];
-  if (rd_kafka_fatal_error(client, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR)
-    history->add('X', now(), text);
-  else
-    history->add(
-        'E', now(),
-        std::string(rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error))) + " " + reason);
+  if (rd_kafka_fatal_error(client, text, sizeof text) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (!given_up.exchange(producing)) history->add(producing ? 'G' : 'X', now(), text);
+    return;
+  }
+  const char* name = rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error));
+  history->add('E', now(), std::string(name) + " " + reason);
 }
 
-void produce(rd_kafka_t* client, const std::string& name, const char* topic, int partitions,
-             int rate, std::size_t bytes) {
-  std::atomic<bool> flushed{false};
-  std::thread deliveries([&] {
-    while (!flushed) rd_kafka_poll(client, 50);
-  });
+// A producer and the thread that serves its delivery reports.
+class Producer {
+ public:
+  explicit Producer(const rd_kafka_conf_t* config)
+      : client_(make_client(RD_KAFKA_PRODUCER, rd_kafka_conf_dup(config))), reports_([this] {
+          while (!done_) rd_kafka_poll(client_, 50);
+        }) {}
+  // Waits for what is under way, unless the library has given up: then that fails now.
+  ~Producer() {
+    if (given_up) rd_kafka_purge(client_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(client_, kLimitMs);
+    done_ = true;
+    reports_.join();
+    rd_kafka_destroy(client_);
+  }
+  rd_kafka_t* get() const { return client_; }
+
+ private:
+  std::atomic<bool> done_{false};
+  rd_kafka_t* client_;
+  std::thread reports_;
+};
+
+void produce(const rd_kafka_conf_t* config, const std::string& name, const char* topic,
+             int partitions, int rate, std::size_t bytes) {
+  auto producer = std::make_unique<Producer>(config);
   const std::int64_t start = now();
   for (std::int64_t seq = 0; !stopping; seq++) {
     const std::int64_t due = start + seq * 1'000'000'000LL / rate;
     for (std::int64_t left = due - now(); left > 0 && !stopping; left = due - now())
       usleep(static_cast<useconds_t>(std::min<std::int64_t>(left / 1000 + 1, 50'000)));
+    if (given_up) {  // what the library asks of an application: a new session, with a new
+                     // producer id
+      producer.reset();
+      given_up = false;
+      producer = std::make_unique<Producer>(config);
+    }
     const std::int32_t partition = static_cast<std::int32_t>(seq % partitions);
     std::string value = name + ":" + std::to_string(seq) + ":";
     value.resize(std::max(bytes, value.size()), 'x');
     history->add('S', now(), tabbed(seq, partition));
     while (!stopping) {
       const auto error = rd_kafka_producev(
-          client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+          producer->get(), RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
           RD_KAFKA_V_KEY(name.data(), name.size()), RD_KAFKA_V_VALUE(value.data(), value.size()),
           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
           RD_KAFKA_V_OPAQUE(reinterpret_cast<void*>(static_cast<std::intptr_t>(seq))),
@@ -118,9 +155,6 @@ void produce(rd_kafka_t* client, const std::string& name, const char* topic, int
       usleep(10'000);
     }
   }
-  rd_kafka_flush(client, kLimitMs);
-  flushed = true;
-  deliveries.join();
 }
 
 void commit(rd_kafka_t* client, const char* topic) {
@@ -199,7 +233,7 @@ void consume(rd_kafka_t* client, const char* topic) {
 
 int main(int argc, char** argv) {
   if (argc < 9) return 2;
-  const bool producing = std::strcmp(argv[1], "produce") == 0;
+  producing = std::strcmp(argv[1], "produce") == 0;
   char error[512];
   rd_kafka_conf_t* config = rd_kafka_conf_new();
   const auto set = [&](const std::string& key, const std::string& value) {
@@ -227,18 +261,15 @@ int main(int argc, char** argv) {
     while (read(0, &byte, 1) > 0) continue;
     stopping = true;
   }).detach();
-  rd_kafka_t* client =
-      rd_kafka_new(producing ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, config, error, sizeof error);
-  if (client == nullptr) {
-    std::fprintf(stderr, "%s\n", error);
-    return 2;
-  }
-  if (producing)
-    produce(client, argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]),
+  if (producing) {
+    produce(config, argv[2], argv[3], std::atoi(argv[4]), std::atoi(argv[5]),
             static_cast<std::size_t>(std::atoi(argv[6])));
-  else
+  } else {
+    rd_kafka_t* client = make_client(RD_KAFKA_CONSUMER, rd_kafka_conf_dup(config));
     consume(client, argv[3]);
-  rd_kafka_destroy(client);
+    rd_kafka_destroy(client);
+  }
+  rd_kafka_conf_destroy(config);
   history->add('Z', now(), "");
   return 0;
 }
