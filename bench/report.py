@@ -126,7 +126,7 @@ def _single_method(settings):
             "formatting Kafka's storage is not counted.",
             f"- Idle: {settings['idle_seconds']} s windows after one record; processor time is the process's own (`/proc/PID/stat`).",
             f"- Produce and consume: `ProducerPerformance` and `ConsumerPerformance`, {settings['records']:,} records of 1,000 bytes per "
-            f"round, 12 partitions, acks=all, no compression, after a warm-up of {settings['warm_up']:,} records each (it lets the JVM compile). "
+            f"round, 12 partitions, acks=all, no compression, after a warm-up of {settings['warm_up']:,} records each (it lets the JVM compile); everything written is synced before a round begins. "
             "The client shares the cores with the broker, so MB/s say less than CPU seconds per GB.",
             "- Operator: `millrace-operator standalone`, one YAML file per topic; the time from writing a file to `Ready` in its status file, "
             f"{settings['singles']} topics one after the other beside 1,000 others."]

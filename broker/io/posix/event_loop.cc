@@ -6,28 +6,54 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 namespace broker::io::posix {
+namespace {
+
+/// The loop whose code this thread runs.
+thread_local EventLoop* current_loop = nullptr;
+
+/// A wait shorter than this was none: the events were there already.
+constexpr auto kRest = std::chrono::microseconds(10);
+/// Longer without a rest, and neighbours are woken instead of visited.
+constexpr auto kBusy = std::chrono::microseconds(500);
+/// Beyond that many, the work is better spread than done by one.
+constexpr std::size_t kMaxVisits = 4;
+
+}  // namespace
+
+EventLoop::Turn::Turn(EventLoop* owner)
+    : loop(owner), wake_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CHECK_GE(wake_fd.get(), 0);
+}
+
+void EventLoop::Turn::wake() const {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto n = ::write(wake_fd.get(), &one, sizeof one);
+}
 
 EventLoop::EventLoop(std::string name)
     : name_(std::move(name)),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
-      wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      turn_(std::make_shared<Turn>(this)),
       now_(std::chrono::steady_clock::now()) {
   CHECK_GE(epoll_fd_, 0);
-  CHECK_GE(wake_fd_, 0);
   epoll_event event{};
   // Edge-triggered, so that nobody has to read the counter: every write is an event of its own.
   event.events = EPOLLIN | EPOLLET;
   event.data.ptr = nullptr;  // the mailbox
-  CHECK_EQ(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event), 0);
+  CHECK_EQ(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, turn_->wake_fd.get(), &event), 0);
 }
 
 EventLoop::~EventLoop() {
   stop();
   join();
+  const std::lock_guard last_turn(turn_->mutex);
+  turn_->loop = nullptr;
   // Tasks may own things that want to be on their strand while they die; nobody else is any more.
-  owner_ = std::this_thread::get_id();
+  EventLoop* const outer = std::exchange(current_loop, this);
   timers_.clear();
   running_.clear();
   while (true) {
@@ -38,7 +64,8 @@ EventLoop::~EventLoop() {
     }
     if (rest.empty()) break;
   }
-  ::close(wake_fd_);
+  current_loop = outer;
+  for (const auto& neighbour : neighbours_) neighbour->wake();
   ::close(epoll_fd_);
 }
 
@@ -52,31 +79,28 @@ void EventLoop::start() {
 
 void EventLoop::stop() {
   stopping_ = true;
-  wake();
+  turn_->wake();
 }
 
 void EventLoop::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void EventLoop::wake() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto n = ::write(wake_fd_, &one, sizeof one);
-}
-
 void EventLoop::post(Task task) {
-  bool need_wake = false;
+  bool was_asleep = false;
   {
     const std::lock_guard lock(mutex_);
     mailbox_.push_back(std::move(task));
-    need_wake = sleeping_.exchange(false, std::memory_order_relaxed);
+    was_asleep = sleeping_.exchange(false, std::memory_order_relaxed);
   }
-  if (need_wake) wake();
+  if (!was_asleep) return;
+  if (current_loop != nullptr && current_loop != this)
+    current_loop->neighbours_.push_back(turn_);
+  else
+    turn_->wake();
 }
 
-bool EventLoop::is_current() const {
-  return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
-}
+bool EventLoop::is_current() const { return current_loop == this; }
 
 Instant EventLoop::now() const {
   // Other threads and code before run() see the clock, the loop sees its turn's time.
@@ -90,7 +114,7 @@ WallMs EventLoop::wall_now() const {
 }
 
 void EventLoop::check_owned() const {
-  CHECK(is_current() || owner_.load(std::memory_order_acquire) == std::thread::id());
+  CHECK(is_current() || !has_thread_.load(std::memory_order_acquire));
 }
 
 TimerId EventLoop::call_at(Instant when, Task task) {
@@ -134,14 +158,18 @@ void EventLoop::remove_fd(int fd, FdHandler& handler) {
   for (int i = 0; i < event_count_; ++i)
     if (events_[static_cast<std::size_t>(i)].data.ptr == &handler)
       events_[static_cast<std::size_t>(i)].events = 0;
+  // A visitor cannot know what the loop's own thread is just being told.
+  if (event_count_ == 0) events_are_stale_ = true;
 }
 
-int EventLoop::wait_ms() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!mailbox_.empty() || stopping_) return 0;
-    sleeping_.store(true, std::memory_order_relaxed);
-  }
+bool EventLoop::fall_asleep() {
+  const std::lock_guard lock(mutex_);
+  if (!mailbox_.empty() || stopping_) return false;
+  sleeping_.store(true, std::memory_order_relaxed);
+  return true;
+}
+
+int EventLoop::wait_ms() const {
   if (timers_.empty()) return -1;
   const auto due = timers_.begin()->first.first - std::chrono::steady_clock::now();
   if (due <= Duration::zero()) return 0;
@@ -174,29 +202,75 @@ void EventLoop::run_timers() {
   }
 }
 
+bool EventLoop::run_turn() {
+  for (int i = 0; i < event_count_; ++i) {
+    const epoll_event event = events_[static_cast<std::size_t>(i)];
+    if (event.data.ptr != nullptr && event.events != 0)
+      static_cast<FdHandler*>(event.data.ptr)->on_events(event.events);
+  }
+  event_count_ = 0;
+  run_timers();
+  const bool any = run_posted();
+  visit_neighbours();
+  return any || !stopping_;
+}
+
 void EventLoop::run() {
-  owner_ = std::this_thread::get_id();
-  while (true) {
-    int n = epoll_wait(epoll_fd_, events_.data(), static_cast<int>(events_.size()), wait_ms());
-    if (n < 0) {
-      CHECK_EQ(errno, EINTR);
-      n = 0;
-    }
+  has_thread_ = true;
+  EventLoop* const outer = std::exchange(current_loop, this);
+  std::unique_lock turn(turn_->mutex);
+  for (bool go_on = true; go_on;) {
+    events_are_stale_ = false;
+    const int timeout = fall_asleep() ? wait_ms() : 0;
+    const Instant before = std::chrono::steady_clock::now();
+    sleeps_until_ = timeout < 0 ? Instant::max() : before + std::chrono::milliseconds(timeout);
+    turn.unlock();
+    int n = epoll_wait(epoll_fd_, events_.data(), static_cast<int>(events_.size()), timeout);
+    if (n < 0) CHECK_EQ(errno, EINTR);
+    turn.lock();
     sleeping_.store(false, std::memory_order_relaxed);  // posts are found at the end of this turn
     now_ = std::chrono::steady_clock::now();
-    event_count_ = n;
-    for (int i = 0; i < n; ++i) {
-      const epoll_event event = events_[static_cast<std::size_t>(i)];
-      if (event.data.ptr != nullptr && event.events != 0)
-        static_cast<FdHandler*>(event.data.ptr)->on_events(event.events);
-    }
-    event_count_ = 0;
-    run_timers();
-    const bool any = run_posted();
-    if (stopping_ && !any) break;
+    if (now_ - before > kRest) awake_since_ = now_;
+    // What is level-triggered comes again.
+    event_count_ = events_are_stale_ ? 0 : std::max(n, 0);
+    go_on = run_turn();
   }
-  owner_ = std::thread::id();
+  turn.unlock();
+  current_loop = outer;
+  has_thread_ = false;
   stopping_ = false;
+}
+
+/// At the end of a turn.
+void EventLoop::visit_neighbours() {
+  if (neighbours_.empty()) return;
+  const bool busy = std::chrono::steady_clock::now() - awake_since_ > kBusy;
+  for (std::size_t i = 0; i < neighbours_.size(); ++i) {
+    const std::shared_ptr<Turn> turn = std::move(neighbours_[i]);
+    std::unique_lock lock(turn->mutex, std::defer_lock);
+    if (busy || i >= kMaxVisits || !lock.try_lock()) {
+      // Without the lock: its thread may be about to wait, and only a wake-up is sure to be seen.
+      turn->wake();
+    } else if (EventLoop* const loop = turn->loop; loop != nullptr) {
+      current_loop = loop;
+      loop->run_for_visitor();
+      current_loop = this;
+      // Its neighbours are ours now: this thread is the one that is awake.
+      std::move(loop->neighbours_.begin(), loop->neighbours_.end(),
+                std::back_inserter(neighbours_));
+      loop->neighbours_.clear();
+    }
+  }
+  neighbours_.clear();
+}
+
+/// While this loop's thread waits for events.
+void EventLoop::run_for_visitor() {
+  now_ = std::chrono::steady_clock::now();
+  run_posted();
+  const bool asleep = fall_asleep();
+  const bool earlier_timer = !timers_.empty() && timers_.begin()->first.first < sleeps_until_;
+  if (!asleep || earlier_timer) turn_->wake();
 }
 
 }  // namespace broker::io::posix

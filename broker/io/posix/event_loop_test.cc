@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 
+#include <functional>
 #include <future>
+#include <memory>
+#include <thread>
+#include <vector>
 
 #include "broker/io/posix/signals.h"
 #include "broker/io/posix/worker_pool.h"
@@ -62,6 +67,86 @@ TEST(EventLoop, ATaskPostedFromManyThreadsIsNeverLost) {
   loop.stop();
   loop.join();
   EXPECT_EQ(ran, 20000);
+}
+
+/// Calls `done` on `home` after `hops` posts that go round the loops.
+void go_round(std::vector<EventLoop*> loops, std::size_t at, int hops, std::function<void()> done) {
+  loops[at]->check_current();
+  if (hops == 0) return done();
+  const std::size_t next = (at + 1) % loops.size();
+  loops[next]->post([=] { go_round(loops, next, hops - 1, done); });
+}
+
+TEST(EventLoop, NoPostBetweenLoopsIsLostWhoeverRunsThem) {
+  EventLoop a("a"), b("b"), c("c");
+  const std::vector<EventLoop*> loops{&a, &b, &c};
+  for (EventLoop* loop : loops) loop->start();
+  std::atomic<int> left = 4;
+  std::promise<void> all;
+  for (std::size_t i = 0; i < 4; ++i) {
+    loops[i % 3]->post([&, i] {
+      go_round(loops, i % 3, 20'000, [&] {
+        if (--left == 0) all.set_value();
+      });
+    });
+  }
+  ASSERT_EQ(all.get_future().wait_for(20s), std::future_status::ready);
+}
+
+TEST(EventLoop, ATimerSetByAVisitedTaskRunsInTime) {
+  EventLoop awake("awake"), asleep("asleep");
+  awake.start();
+  asleep.start();
+  std::promise<Duration> late;
+  std::this_thread::sleep_for(20ms);  // both wait for events without an end
+  awake.post([&] {
+    asleep.post([&] {
+      asleep.check_current();
+      EXPECT_FALSE(awake.is_current());
+      const Instant due = asleep.now() + 5ms;
+      asleep.call_at(due, [&late, due] { late.set_value(std::chrono::steady_clock::now() - due); });
+    });
+  });
+  auto lateness = late.get_future();
+  ASSERT_EQ(lateness.wait_for(10s), std::future_status::ready);
+  EXPECT_GE(lateness.get(), 0ms);
+}
+
+class ClosesItself final : public FdHandler {
+ public:
+  ClosesItself(EventLoop& loop, int fd) : loop_(loop), fd_(fd) { loop.add_fd(fd, EPOLLIN, *this); }
+  ~ClosesItself() { loop_.remove_fd(fd_, *this); }
+  void on_events(std::uint32_t) override { ++events; }
+  int events = 0;
+
+ private:
+  EventLoop& loop_;
+  const int fd_;
+};
+
+TEST(EventLoop, AHandlerRemovedByAVisitorGetsNoEventAnyMore) {
+  EventLoop awake("awake"), other("other");
+  awake.start();
+  other.start();
+  const UniqueFd readable(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  for (int round = 0; round < 2000; ++round) {
+    std::promise<void> removed;
+    awake.post([&] {
+      other.post([&] {
+        auto handler = std::make_unique<ClosesItself>(other, readable.get());
+        ClosesItself* const raw = handler.get();
+        // The loop's own thread may be learning of the event while the handler dies.
+        awake.post([&, raw] {
+          other.post([&, raw] {
+            delete raw;
+            removed.set_value();
+          });
+        });
+        handler.release();
+      });
+    });
+    ASSERT_EQ(removed.get_future().wait_for(10s), std::future_status::ready);
+  }
 }
 
 TEST(EventLoop, DestroysWhatNeverRan) {
