@@ -6,12 +6,16 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <utility>
+
+#include "broker/common/log_sink.h"
 
 namespace broker {
 namespace {
 
 std::atomic<LogFormat> g_format{LogFormat::kJson};
 std::atomic<LogLevel> g_level{LogLevel::kInfo};
+LogSink g_sink;
 
 constexpr std::string_view level_name(LogLevel level) {
   switch (level) {
@@ -77,12 +81,18 @@ std::string plain(const LogField& field) {
 
 void set_log_format(LogFormat format) { g_format = format; }
 void set_log_level(LogLevel level) { g_level = level; }
+void set_log_sink(LogSink sink) { g_sink = std::move(sink); }
 bool log_enabled(LogLevel level) { return level >= g_level.load(std::memory_order_relaxed); }
 
 void log(LogLevel level, std::string_view logger, std::string_view message,
          std::initializer_list<LogField> fields) {
   if (!log_enabled(level)) return;
   std::string line;
+  if (g_sink) {
+    line = message;
+    for (const LogField& f : fields) line += " " + std::string(f.key) + "=" + plain(f);
+    return g_sink(level, logger, line);
+  }
   if (g_format.load(std::memory_order_relaxed) == LogFormat::kText) {
     line = timestamp() + " " + std::string(level_name(level)) + " " + std::string(logger) + ": " +
            std::string(message);

@@ -157,7 +157,7 @@ Result<FlushJob> Log::prepare_flush() {
   FlushJob job;
   job.up_to = log_end_offset_;
   job.fs = &fs_;
-  for (auto it = segment_for(recovery_point_); it != segments_.end(); ++it) {
+  for (auto it = segment_for(last_flushed(recovery_point_)); it != segments_.end(); ++it) {
     const bool is_active = std::next(it) == segments_.end();
     RETURN_IF_ERROR(poison_if_failed(it->second->collect_files(job.files, !is_active)));
   }
@@ -182,6 +182,12 @@ Result<void> Log::complete_flush(const FlushJob& job, const Result<void>& outcom
 Result<void> Log::flush(WallMs now) {
   ASSIGN_OR_RETURN(const FlushJob job, prepare_flush());
   return complete_flush(job, job.run(), now);
+}
+
+/// Its segment is the first that is not known to be whole on disk: where it was rolled just behind
+/// the recovery point, its indexes were written after the flush.
+Offset Log::last_flushed(Offset recovery_point) const {
+  return std::max(recovery_point + -1, segments_.begin()->first);
 }
 
 Result<void> Log::write_epochs() {

@@ -209,6 +209,7 @@ class Log {
   Result<void> create_segment(Offset base_offset, WallMs now);
   Result<void> write_producer_snapshot(Offset offset, bool sync);
   Result<void> finish_on_disk(WallMs now);
+  Offset last_flushed(Offset recovery_point) const;
   Result<void> write_epochs();
 
   // shortening (log_retention.cc)

@@ -48,8 +48,7 @@ Result<void> Log::load(const OpenContext& context) {
     }
   }
   if (!clean) {
-    const Offset from = std::max(context.recovery_point, segments_.begin()->first);
-    RETURN_IF_ERROR(recover(from, context.now));
+    RETURN_IF_ERROR(recover(last_flushed(context.recovery_point), context.now));
     // What was on disk for certain is gone: the checkpoint is not about this log.
     if (log_end_offset_ < context.recovery_point) {
       RETURN_IF_ERROR(recover(segments_.begin()->first, context.now));
@@ -162,6 +161,13 @@ Result<void> Log::recover(Offset from, WallMs now) {
       return Error{ErrorCode::kKafkaStorageError,
                    segment.path(kLogSuffix) + " begins inside the segment before it"};
     }
+    if (it != first && it->first > log_end_offset_ && !options_.cleanup_compact) {
+      // The power failed when the end of the segment before had not been written and this one had.
+      log_warn("storage", "a segment begins behind the end of the one before it",
+               {{"segment", segment.path(kLogSuffix)}, {"expected", log_end_offset_.value}});
+      RETURN_IF_ERROR(drop_segments_from(it));
+      break;
+    }
     log_end_offset_ = it->first;
     if (it != first) RETURN_IF_ERROR(write_producer_snapshot(it->first, false));
     ASSIGN_OR_RETURN(dropped,
@@ -175,19 +181,25 @@ Result<void> Log::recover(Offset from, WallMs now) {
                      }));
     if (dropped > 0) RETURN_IF_ERROR(drop_segments_from(std::next(it)));
   }
+  // Else the next power failure could bring them back beside what is appended now.
+  if (std::exchange(directory_dirty_, false)) RETURN_IF_ERROR(fs_.sync_directory(directory_));
   epochs_dirty_ = true;
   return {};
 }
 
+/// The last one first: whenever the process ends meanwhile, no hole is left.
 Result<void> Log::drop_segments_from(Segments::iterator first) {
-  for (auto it = first; it != segments_.end(); it = segments_.erase(it)) {
+  const auto count = std::distance(first, segments_.end());
+  for (auto i = count; i > 0; --i) {
+    const auto last = std::prev(segments_.end());
     log_warn("storage", "removing a segment behind the end of the log",
-             {{"segment", it->second->path(kLogSuffix)}, {"bytes", it->second->size_bytes()}});
-    for (const std::string& path : it->second->paths()) {
+             {{"segment", last->second->path(kLogSuffix)}, {"bytes", last->second->size_bytes()}});
+    for (const std::string& path : last->second->paths()) {
       files_.forget(path);
       const auto removed = fs_.remove(path);
       if (!removed.ok() && removed.code() != ErrorCode::kResourceNotFound) return removed;
     }
+    segments_.erase(last);
     directory_dirty_ = true;
   }
   return {};

@@ -57,6 +57,7 @@ Result<std::vector<LogManager::LoadFailure>> LogManager::load(const OptionsFor& 
     auto log = Log::open(*files_, dir_->partition_path(partition), partition,
                          options_for(partition), open_context(partition, now));
     if (log.ok()) {
+      note_recovered(**log);
       logs_[partition] = std::move(*log);
       continue;
     }
@@ -65,7 +66,24 @@ Result<std::vector<LogManager::LoadFailure>> LogManager::load(const OptionsFor& 
               {{"partition", to_string(partition)}, {"reason", to_string(log.error())}});
     failures.push_back({partition, log.error()});
   }
+  RETURN_IF_ERROR(lower_recovery_points());
   return failures;
+}
+
+void LogManager::note_recovered(const Log& log) {
+  const auto claimed = recovery_points_.find(log.partition());
+  if (claimed == recovery_points_.end() || claimed->second <= log.recovery_point()) return;
+  claimed->second = log.recovery_point();
+  recovery_points_too_high_ = true;
+}
+
+/// Before anything is appended where the checkpoint still says that it is on disk: after the next
+/// crash it would be believed.
+Result<void> LogManager::lower_recovery_points() {
+  if (!recovery_points_too_high_) return {};
+  RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
+  recovery_points_too_high_ = false;
+  return {};
 }
 
 Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition, TopicId topic_id,
@@ -77,7 +95,7 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
     OpenContext context = open_context(partition, now);
     if (is_new) {  // whatever a checkpoint says is about an earlier partition of that name
       context = {.clean_shutdown = true, .now = now};
-      recovery_points_.erase(partition);
+      if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
       log_starts_.erase(partition);
       high_watermarks_.erase(partition);
     }
@@ -87,6 +105,8 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
       return opened.error();
     }
     log = std::move(*opened);
+    note_recovered(*log);
+    RETURN_IF_ERROR(lower_recovery_points());
     if (is_new) RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
   }
   RETURN_IF_ERROR(log->set_topic_id(topic_id));
@@ -116,7 +136,8 @@ Result<std::string> LogManager::rename_away(const TopicPartition& partition,
   RETURN_IF_ERROR(fs_.rename(it->second->directory(), path));
   RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
   logs_.erase(it);
-  recovery_points_.erase(partition);
+  // A later partition of that name must not be believed to be on disk.
+  if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
   log_starts_.erase(partition);
   high_watermarks_.erase(partition);
   return path;
@@ -170,6 +191,7 @@ Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
     if (logs_.contains(p.partition)) note(p);  // else it was deleted meanwhile
   }
   RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
+  recovery_points_too_high_ = false;
   RETURN_IF_ERROR(dir_->write_log_starts(log_starts_));
   return dir_->write_high_watermarks(high_watermarks_);
 }

@@ -82,6 +82,8 @@ class LogManager {
   /// Takes the log out and renames its directory; returns the new path.
   Result<std::string> rename_away(const TopicPartition& partition, std::string_view suffix);
   void note(const LogPositions& positions);
+  void note_recovered(const Log& log);
+  Result<void> lower_recovery_points();
 
   struct Doomed {
     std::string path;
@@ -95,6 +97,7 @@ class LogManager {
   Rng rng_;
   std::map<TopicPartition, std::shared_ptr<Log>> logs_;
   OffsetCheckpoint recovery_points_, log_starts_, high_watermarks_;
+  bool recovery_points_too_high_ = false;  // those in the file
   std::vector<Doomed> doomed_;
   bool a_log_failed_ = false;
 };

@@ -20,6 +20,9 @@ Result<void> Log::truncate_to(Offset offset, WallMs now) {
 Result<void> Log::truncate_segments_to(Offset offset, WallMs now) {
   closed_on_disk_ = false;
   RETURN_IF_ERROR(drop_segments_from(segments_.upper_bound(offset)));
+  // Gone for good before the one in front of them gets shorter: else a power failure could bring
+  // them back behind a hole.
+  RETURN_IF_ERROR(fs_.sync_directory(directory_));
   RETURN_IF_ERROR(active().truncate_to(offset));
   ASSIGN_OR_RETURN([[maybe_unused]] const Offset end, active().make_active());
   log_end_offset_ = offset;
@@ -27,7 +30,6 @@ Result<void> Log::truncate_segments_to(Offset offset, WallMs now) {
   note_truncation(offset);
   epochs_.truncate_from_end(offset);
   RETURN_IF_ERROR(write_epochs());
-  RETURN_IF_ERROR(fs_.sync_directory(directory_));
   return rebuild_producers(offset, now);
 }
 

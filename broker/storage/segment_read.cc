@@ -254,6 +254,9 @@ Result<void> Segment::truncate_to(Offset offset) {
   RETURN_IF_ERROR(truncate_aborted(offset));
   ASSIGN_OR_RETURN(const auto log, file());
   RETURN_IF_ERROR(log->truncate(position));
+  // Before anything is appended: a power failure that brings the old end back must not find a newer
+  // segment behind it.
+  RETURN_IF_ERROR(log->sync());
   size_ = position;
   ASSIGN_OR_RETURN([[maybe_unused]] const Offset next, load_tail());
   return {};

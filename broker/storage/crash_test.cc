@@ -1,0 +1,338 @@
+// A directory of logs on a simulated disk, stopped at every single operation that changes the disk,
+// by a kill or by a power failure, and opened again.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "broker/common/log_sink.h"
+#include "broker/io/sim/disk.h"
+#include "broker/record/batch_builder.h"
+#include "broker/storage/log_manager.h"
+
+namespace broker::storage {
+namespace {
+
+constexpr WallMs kNow = 1'767'225'600'000;
+constexpr const char* kDirectory = "/data";
+constexpr int kOperations = 60;  // of one script
+
+struct WrittenBatch {
+  Offset base, end;
+  LeaderEpoch epoch;
+  std::int64_t id;  // as the records' timestamp: no two batches are equal
+
+  bool operator==(const WrittenBatch&) const = default;
+};
+using History = std::vector<WrittenBatch>;
+
+std::string show(const History& history) {
+  std::string text;
+  for (const WrittenBatch& b : history) {
+    text += " " + std::to_string(b.base.value) + "@" + std::to_string(b.epoch.value) + "#" +
+            std::to_string(b.id);
+  }
+  return text;
+}
+
+/// What must and what may be in a log after a crash.
+struct Expectation {
+  History now;
+  std::vector<History> before;  // states since the last crash: a truncation may be undone
+  Offset synced{0};             // below it nothing may be missing
+  Offset start{0};
+  Offset highest_start{0};  // ever: what was deleted and is back because of a crash has no epoch
+
+  Offset end() const { return now.empty() ? start : now.back().end; }
+  void truncate(Offset to) {
+    before.push_back(now);
+    while (!now.empty() && now.back().end > to) now.pop_back();
+    synced = std::min(synced, end());
+  }
+};
+
+class CrashWorld {
+ public:
+  explicit CrashWorld(std::uint64_t seed) : scheduler_(seed), rng_(seed * 7919) {
+    boot();
+    CHECK(fs_->create_directories(kDirectory).ok());
+    CHECK(fs_->sync_directory("/").ok());
+    CHECK(write_meta_properties(*fs_, kDirectory, {"cluster", BrokerId{1}}).ok());
+  }
+
+  /// Runs the script until the disk was changed `crash_at` times, crashes, opens again, and checks.
+  /// Returns whether the crash came.
+  bool run(std::uint64_t crash_at, bool power) {
+    open_manager();
+    if (::testing::Test::HasFailure()) return false;
+    std::uint64_t count = 0;
+    disk_.on_operation([&](io::sim::DiskOperation, const std::string&) {
+      if (++count == crash_at) life_->alive = false;
+    });
+    for (int i = 0; i < kOperations && life_->alive; ++i) step();
+    if (life_->alive && rng_.below(2) == 0) stop_cleanly();
+    const bool crashed = !life_->alive;
+    disk_.on_operation(nullptr);
+    life_->alive = false;
+    manager_.reset();
+    if (power) disk_.lose_power();
+    boot();
+    open_manager();
+    check(power);
+    return crashed;
+  }
+
+ private:
+  static LogOptions options(const TopicPartition&) {
+    LogOptions options;
+    options.segment_bytes = 1500;
+    options.index_interval_bytes = 100;
+    options.file_delete_delay_ms = 0;
+    return options;
+  }
+
+  void boot() {
+    life_ = std::make_shared<io::sim::Life>();
+    fs_ = disk_.mount(life_);
+  }
+
+  void open_manager() {
+    manager_.reset();
+    auto opened = LogManager::open(*fs_, {.directory = kDirectory, .seed = rng_.next()});
+    ASSERT_TRUE(opened.ok()) << to_string(opened.error());
+    manager_ = std::move(*opened);
+    const auto failures = manager_->load(options, kNow);
+    ASSERT_TRUE(failures.ok()) << to_string(failures.error());
+    for (const auto& f : *failures) ADD_FAILURE() << to_string(f.error);
+  }
+
+  void step() {
+    const TopicPartition partition{"orders", static_cast<std::int32_t>(rng_.below(2))};
+    Expectation& expected = expected_[partition];
+    auto log = manager_->find(partition);
+    if (log == nullptr) {
+      const auto created = manager_->create(partition, {1, 1}, options(partition), kNow);
+      if (!created.ok()) return;
+      log = *created;
+    }
+    switch (rng_.below(12)) {
+      case 0:
+        return truncate(*log, expected);
+      case 1:
+        return flush(*log, expected);
+      case 2:
+        return checkpoint();
+      case 3:
+        return delete_records(*log, expected);
+      case 4:
+        ++epoch_;
+        return log->assign_epoch_start(LeaderEpoch{epoch_});
+      default:
+        return append(*log, expected);
+    }
+  }
+
+  void append(Log& log, Expectation& expected) {
+    const int records = 1 + static_cast<int>(rng_.below(3));
+    const std::int64_t id = next_id_++;
+    const ProducerId producer{static_cast<std::int64_t>(1 + rng_.below(2))};
+    const bool idempotent = rng_.below(2) == 0;
+    record::BatchBuilder builder(
+        {.producer_id = idempotent ? producer : ProducerId{record::kNoProducerId},
+         .producer_epoch = ProducerEpoch{idempotent ? std::int16_t{0} : record::kNoProducerEpoch},
+         .base_sequence = idempotent ? next_sequence(log, producer) : record::kNoSequence});
+    for (int i = 0; i < records; ++i) {
+      builder.add(kNow + id, "key", std::string(20 + rng_.below(300), 'v'));
+    }
+    expected.before.push_back(expected.now);
+    const Offset base = log.log_end_offset();
+    const auto appended = log.append_as_leader(builder.build().value(), LeaderEpoch{epoch_},
+                                               AppendOrigin::kClient, kNow);
+    // Not known whether it is there when the crash came in it.
+    expected.now.push_back({base, base + records, LeaderEpoch{epoch_}, id});
+    EXPECT_TRUE(appended.ok() || !life_->alive) << to_string(appended.error());
+  }
+
+  static std::int32_t next_sequence(const Log& log, ProducerId producer) {
+    const auto& known = log.producers().producers();
+    const auto it = known.find(producer);
+    return it == known.end() ? 0 : it->second.last_sequence() + 1;
+  }
+
+  void flush(Log& log, Expectation& expected) {
+    if (log.flush(kNow).ok()) expected.synced = expected.end();
+  }
+
+  /// As a follower does, with the checkpoint that Log::truncate_to asks for.
+  void truncate(Log& log, Expectation& expected) {
+    if (expected.now.empty()) return;
+    const std::uint64_t back = rng_.below(std::min<std::size_t>(expected.now.size(), 6));
+    const Offset to = expected.now[expected.now.size() - 1 - back].base;
+    if (to < log.log_start_offset()) return;
+    expected.truncate(to);
+    if (log.truncate_to(to, kNow).ok()) checkpoint();
+  }
+
+  void delete_records(Log& log, Expectation& expected) {
+    if (expected.now.empty()) return;
+    const Offset to = expected.now[rng_.below(expected.now.size())].base;
+    if (to > expected.synced) return;  // nothing is deleted above the high watermark
+    expected.start = std::max(expected.start, to);
+    expected.highest_start = std::max(expected.highest_start, to);
+    if (!log.set_log_start_offset(to).ok() || !log.apply_retention(to, kNow).ok()) return;
+    expected.start = log.log_start_offset();
+    if (expected.start < to) expected.start = to;
+  }
+
+  void checkpoint() {
+    std::vector<LogPositions> positions;
+    for (const auto& [partition, log] : manager_->logs()) {
+      positions.push_back(log->positions(Offset{0}));
+    }
+    (void)manager_->checkpoint(positions);
+  }
+
+  void stop_cleanly() {
+    if (!manager_->shut_down(BrokerEpoch{1}, kNow).ok()) return;
+    for (auto& [partition, expected] : expected_) expected.synced = expected.end();
+  }
+
+  void check(bool power) {
+    if (::testing::Test::HasFailure()) return;
+    for (auto& [partition, expected] : expected_) {
+      const auto log = manager_->find(partition);
+      if (log == nullptr) {
+        EXPECT_EQ(expected.synced, Offset{0}) << to_string(partition) << " is gone";
+        expected = {};
+        continue;
+      }
+      SCOPED_TRACE(to_string(partition));
+      History found = read_all(*log);
+      check_content(*log, expected, found, power);
+      check_what_is_derived(*log, expected, found);
+      expected = {.now = std::move(found),
+                  .before = {},
+                  .synced = std::min(expected.synced, log->log_end_offset()),
+                  .start = log->log_start_offset(),
+                  .highest_start = expected.highest_start};
+    }
+  }
+
+  History read_all(Log& log) {
+    History found;
+    Offset from = log.log_start_offset();
+    while (from < log.log_end_offset()) {
+      const auto read = log.read(from, log.log_end_offset(), 1 << 20, true);
+      if (!read.ok()) {
+        ADD_FAILURE() << "read at " << from.value << ": " << to_string(read.error());
+        break;
+      }
+      if (read->records.empty()) break;
+      record::BatchReader reader(read->records);
+      for (auto batch = reader.next().value(); batch; batch = reader.next().value()) {
+        EXPECT_TRUE(record::check_batch(batch->bytes.span()).ok()) << "a corrupt batch is served";
+        const auto header = batch->header();
+        found.push_back({header.base_offset(), header.next_offset(), header.leader_epoch(),
+                         header.max_timestamp() - kNow});
+      }
+      from = read->next_offset;
+    }
+    EXPECT_EQ(from, log.log_end_offset());
+    return found;
+  }
+
+  /// Of the head of `whole`; what is deleted there may be back in `part`.
+  static bool is_prefix(History part, const History& whole) {
+    while (!part.empty() && !whole.empty() && part.front().base < whole.front().base) {
+      part.erase(part.begin());
+    }
+    if (part.empty()) return true;
+    const auto begin = std::find(whole.begin(), whole.end(), part.front());
+    return static_cast<std::size_t>(whole.end() - begin) >= part.size() &&
+           std::equal(part.begin(), part.end(), begin);
+  }
+
+  void check_content(Log& log, const Expectation& expected, const History& found, bool power) {
+    for (std::size_t i = 1; i < found.size(); ++i) {
+      EXPECT_EQ(found[i].base, found[i - 1].end) << "a hole:" << show(found);
+    }
+    EXPECT_GE(log.log_end_offset(), expected.synced)
+        << "synced and lost; there is" << show(found) << ", there was" << show(expected.now);
+    for (const WrittenBatch& batch : expected.now) {
+      if (batch.end > expected.synced || batch.base < log.log_start_offset()) continue;
+      EXPECT_TRUE(std::find(found.begin(), found.end(), batch) != found.end())
+          << batch.base.value << " was synced; there is" << show(found);
+    }
+    bool known = is_prefix(found, expected.now);
+    for (const History& state : expected.before) known = known || is_prefix(found, state);
+    EXPECT_TRUE(known) << "the log never was like that:" << show(found) << "\n  it was"
+                       << show(expected.now);
+    if (!power && !expected.before.empty()) {  // only the operation under way can be missing
+      const History& last = expected.before.back();
+      const Offset before = last.empty() ? expected.start : last.back().end;
+      EXPECT_GE(log.log_end_offset(), std::min(before, expected.end()));
+    }
+    EXPECT_LE(log.log_start_offset(), std::max(expected.start, Offset{0}));
+  }
+
+  void check_what_is_derived(const Log& log, const Expectation& expected, const History& found) {
+    for (const WrittenBatch& batch : found) {
+      if (batch.base < expected.highest_start) continue;
+      EXPECT_EQ(log.epoch_for_offset(batch.base), batch.epoch)
+          << "epoch of offset " << batch.base.value << " in" << show(found);
+    }
+  }
+
+  io::sim::Scheduler scheduler_;
+  Rng rng_;
+  io::sim::Disk disk_{scheduler_};
+  std::shared_ptr<io::sim::Life> life_;
+  std::unique_ptr<io::FileSystem> fs_;
+  std::unique_ptr<LogManager> manager_;
+  std::map<TopicPartition, Expectation> expected_;
+  std::int32_t epoch_ = 1;
+  std::int64_t next_id_ = 1;
+};
+
+/// Crashes seed's script at each of its operations; from there on three more times at random.
+void crash_everywhere(std::uint64_t seed, bool power) {
+  Rng rng(seed);
+  for (std::uint64_t crash_at = 1;; ++crash_at) {
+    SCOPED_TRACE(::testing::Message() << (power ? "power failure" : "kill") << ", seed " << seed
+                                      << ", operation " << crash_at);
+    CrashWorld world(seed);
+    if (!world.run(crash_at, power)) return;
+    for (int i = 0; i < 3 && !::testing::Test::HasFailure(); ++i) {
+      SCOPED_TRACE(::testing::Message() << "crash " << i + 2);
+      world.run(1 + rng.below(200), power);
+    }
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+class CrashTest : public ::testing::Test {
+ protected:
+  // A dying process complains of its disk thousands of times.
+  CrashTest() {
+    set_log_sink([](LogLevel, std::string_view, std::string_view) {});
+  }
+  ~CrashTest() override { set_log_sink(nullptr); }
+};
+
+/// 1 to `count`, more with $SIM_SEEDS, or $SIM_SEED alone.
+void crash_everywhere_with_seeds(std::uint64_t count, bool power) {
+  std::uint64_t first = 1;
+  if (const char* seeds = std::getenv("SIM_SEEDS")) count = std::strtoull(seeds, nullptr, 10);
+  if (const char* seed = std::getenv("SIM_SEED")) count = first = std::strtoull(seed, nullptr, 10);
+  for (std::uint64_t seed = first; seed <= count && !::testing::Test::HasFailure(); ++seed) {
+    crash_everywhere(seed, power);
+  }
+}
+
+TEST_F(CrashTest, WhatWasSyncedSurvivesAPowerFailureAtAnyMoment) {
+  crash_everywhere_with_seeds(4, true);
+}
+
+TEST_F(CrashTest, WhatWasWrittenSurvivesAKillAtAnyMoment) { crash_everywhere_with_seeds(2, false); }
+
+}  // namespace
+}  // namespace broker::storage
