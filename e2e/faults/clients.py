@@ -75,6 +75,11 @@ def failing_io():
     return _compiled("failing_io.c", ["gcc", "-O1", "-shared", "-fPIC", "-o"], ".so")
 
 
+def false_clock():
+    """The library of a broker whose clock is wrong; clients/false_clock.c says how."""
+    return _compiled("false_clock.c", ["gcc", "-O1", "-shared", "-fPIC", "-o"], ".so")
+
+
 class Client:
     """A producer or a group member as a process of its own on the clients' host; it writes `<name>.history` into `folder`."""
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from e2e.faults import checker, history, log_reader
-from e2e.faults.clients import LIBRARIES, Clients, failing_io
+from e2e.faults.clients import LIBRARIES, Clients, failing_io, false_clock
 from e2e.lib.cluster import Cluster
 from e2e.lib.network import Network, scratch_folder, small_disk
 from e2e.lib.process import wait_until
 
 TOPIC, PARTITIONS = "history", 6
 DISK_MEGABYTES = 96
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 @dataclass
@@ -111,7 +110,13 @@ class Scene:
         return count.stat().st_size if count.exists() else 0
 
     def set_clock(self, node, seconds):
-        (node.folder / "clock").write_text(f"{seconds:+d}s\n")
+        """The node's time of day is off by so many seconds; returns when it has been seen to be."""
+        scratch, clock = node.folder / "clock.next", node.folder / "clock"
+        seen = Path(f"{clock}.seen")
+        before = seen.stat().st_size if seen.exists() else 0
+        scratch.write_text(f"{seconds:+d}\n")
+        scratch.rename(clock)
+        wait_until(lambda: seen.exists() and seen.stat().st_size > before, 10, f"node {node.number} reads the clock that was set")
 
 
 def _equip(node, needs, stack):
@@ -123,9 +128,7 @@ def _equip(node, needs, stack):
         node.environment = {"LD_PRELOAD": str(failing_io()), "FAILING_IO_SWITCH": str(node.folder / "failing-io"),
                             "FAILING_IO_FOLDER": str(node.data)}
     if "clock" in needs:
-        (node.folder / "clock").write_text("+0s\n")
-        node.environment = {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(node.folder / "clock"), "FAKETIME_NO_CACHE": "1",
-                            "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        node.environment = {"LD_PRELOAD": str(false_clock()), "FALSE_CLOCK": str(node.folder / "clock")}
 
 
 def replicas_of(cluster, seconds=60):
