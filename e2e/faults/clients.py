@@ -86,6 +86,7 @@ class Client:
     def __init__(self, cluster, folder, library, mode, name, topic, partitions, rate=0, size=0, group="", config=None, bootstrap=None):
         self.mode, self.name, self.group = mode, name, group
         self.path, self.log = Path(folder) / f"{name}.history", Path(folder) / f"{name}.log"
+        self.path.unlink(missing_ok=True)  # of an earlier client of the same name
         settings = {"bootstrap.servers": bootstrap or cluster.bootstrap, "client.id": name,
                     **(PRODUCER if mode == "produce" else CONSUMER)[library], **(config or {})}
         words = [mode, name, topic, partitions, rate, size, group, self.path, *(f"{k}={v}" for k, v in settings.items())]

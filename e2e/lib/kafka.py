@@ -59,7 +59,11 @@ def kafka_tool(name, *arguments, stdin="", seconds=60, check=True, options=()):
 
 
 def random_cluster_id():
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Like Kafka's own: none begins with a dash, which tools would take for an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text
 
 
 def properties_text(properties):
