@@ -32,28 +32,46 @@ quorum::FormatOptions base_options(const config::BrokerConfig& config, std::stri
   return options;
 }
 
-Result<quorum::FormatOptions> parse(const config::BrokerConfig& config, const std::string& text) {
+/// cluster.json as far as it concerns an empty disk of this node.
+struct ClusterFile {
+  quorum::FormatOptions options;
+  bool is_initial_controller = false;
+  bool was_formatted = false;         // this node's disk, once before
+  bool others_hold_metadata = false;  // another controller has the cluster's metadata
+};
+
+Result<ClusterFile> parse(const config::BrokerConfig& config, const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
-    auto options = base_options(config, json.at("clusterId").get<std::string>());
+    ClusterFile file;
+    file.options = base_options(config, json.at("clusterId").get<std::string>());
+    const bool all_formatted = json.value("formatted", false);
     for (const auto& c : json.at("initialControllers")) {
       quorum::Voter voter;
       voter.id = BrokerId{c.at("id").get<std::int32_t>()};
       ASSIGN_OR_RETURN(voter.directory_id, Uuid::parse(c.at("directoryId").get<std::string>()));
       voter.listener = controller_listener(config);
       voter.endpoint = {c.at("host").get<std::string>(), c.at("port").get<std::uint16_t>()};
-      if (voter.id == config.node_id) options.metadata_directory_id = voter.directory_id;
-      options.initial_voters.push_back(std::move(voter));
+      if (voter.id == config.node_id) {
+        file.is_initial_controller = true;
+        file.was_formatted = c.value("formatted", all_formatted);
+        file.options.metadata_directory_id = voter.directory_id;
+      } else {
+        file.others_hold_metadata = true;
+      }
+      file.options.initial_voters.push_back(std::move(voter));
     }
-    return options;
+    return file;
   } catch (const nlohmann::json::exception& e) {
     return Error{ErrorCode::kInvalidConfig, e.what()};
   }
 }
 
-bool says_formatted(const std::string& text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  return json.is_object() && json.value("formatted", false);
+/// Whoever is no voter of the first checkpoint learns the quorum from the quorum. A voter whose
+/// disk was lost is no longer that voter: it may have voted, and would forget it.
+void join_as_observer(quorum::FormatOptions& options) {
+  options.initial_voters.clear();
+  options.metadata_directory_id.reset();
 }
 
 }  // namespace
@@ -61,23 +79,26 @@ bool says_formatted(const std::string& text) {
 Result<void> format_from_cluster_file(io::FileSystem& fs, const config::BrokerConfig& config,
                                       const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, io::read_file(fs, path));
-  auto options = parse(config, text);
-  if (!options.ok()) {
-    return Error{options.error().code, path + ": " + options.error().detail};
-  }
+  auto file = parse(config, text);
+  if (!file.ok()) return Error{file.error().code, path + ": " + file.error().detail};
+  quorum::FormatOptions& options = file->options;
   ASSIGN_OR_RETURN(const auto existing, storage::read_meta_properties(fs, config.metadata_log_dir));
-  if (!existing && says_formatted(text)) {
+  if (!existing && file->was_formatted && !file->others_hold_metadata) {
     return Error{ErrorCode::kKafkaStorageError,
-                 config.metadata_log_dir + " is empty, but cluster " + options->cluster_id +
+                 config.metadata_log_dir + " is empty, but cluster " + options.cluster_id +
                      " was formatted before: the volume was lost or replaced. Nothing is created "
                      "in its place; restore the volume, or delete the Cluster to begin anew"};
   }
   Rng rng(Rng::os_seed());
-  if (!existing) {
+  if (!existing && file->was_formatted) {
+    log_warn("app", "the disk of this controller is lost: it begins empty, as an observer",
+             {{"clusterId", options.cluster_id}, {"directory", config.metadata_log_dir}});
+  } else if (!existing) {
     log_info("app", "formatting empty log directories",
-             {{"clusterId", options->cluster_id}, {"directory", config.metadata_log_dir}});
+             {{"clusterId", options.cluster_id}, {"directory", config.metadata_log_dir}});
   }
-  return quorum::format_storage(fs, *options, rng, wall_now());
+  if (!file->is_initial_controller || file->was_formatted) join_as_observer(options);
+  return quorum::format_storage(fs, options, rng, wall_now());
 }
 
 Result<void> format_standalone(io::FileSystem& fs, const config::BrokerConfig& config,

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "broker/common/log.h"
 
 namespace broker::app {
@@ -21,6 +24,14 @@ Result<std::string> hostname_ordinal() {
                  "--node-id-from-hostname: the host name '" + host + "' does not end in -<number>"};
   }
   return digits;
+}
+
+/// The operator writes a node's file as soon as it knows in which rack the node runs; this process
+/// may be a little faster.
+void wait_for_file(io::FileSystem& fs, const std::string& path) {
+  if (fs.exists(path)) return;
+  log_info("app", "waiting for this node's file", {{"path", path}});
+  while (!fs.exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(50));
 }
 
 }  // namespace
@@ -52,10 +63,9 @@ Result<config::BrokerConfig> load_config(io::FileSystem& fs, const std::string& 
       return Error{ErrorCode::kInvalidConfig, "--overlay needs --node-id-from-hostname"};
     }
     const std::string overlay = overlay_directory + "/" + node_id + ".properties";
-    if (fs.exists(overlay)) {
-      ASSIGN_OR_RETURN(const std::string over, io::read_file(fs, overlay));
-      all += over + "\n";
-    }
+    wait_for_file(fs, overlay);
+    ASSIGN_OR_RETURN(const std::string over, io::read_file(fs, overlay));
+    all += over + "\n";
   }
   for (const std::string& override : overrides) {
     RETURN_IF_ERROR(parse_override(override));

@@ -90,13 +90,66 @@ TEST(Api, JudgesConfigByTheBrokersOwnKeys) {
 }
 
 TEST(Api, RefusesWhatIsNotThereYetByField) {
-  json object = cluster_json({{"hibernate", true}, {"rack", {{"topologyKey", "zone"}}}});
-  object["spec"]["pools"][0]["replicas"] = 3;
+  const json object =
+      cluster_json({{"hibernate", true}, {"upgrade", {{"rollBy", "Rack"}, {"soak", "1m"}}}});
   EXPECT_EQ(problems(object),
             (std::vector<std::string>{
-                "NotSupportedYet spec.pools[main].replicas: 3 nodes; this version runs one broker",
-                "NotSupportedYet spec.rack: one broker has no replicas to spread over racks",
+                "NotSupportedYet spec.upgrade.rollBy: Rack",
+                "NotSupportedYet spec.upgrade.soak: a roll ends when the last broker is back",
                 "NotSupportedYet spec.hibernate: true"}));
+}
+
+json pools_json(const char* pools) { return cluster_json({{"pools", json::parse(pools)}}); }
+
+TEST(Api, AQuorumHasOneThreeOrFiveControllers) {
+  const char* kVolumes = R"("storage": {"volumes": [{"name": "data", "size": "1Gi"}]})";
+  const auto combined = [&](int replicas) {
+    return problems(
+        pools_json((R"([{"name": "main", "roles": ["Controller", "Broker"], )" +
+                    std::string(kVolumes) + R"(, "replicas": )" + std::to_string(replicas) + "}]")
+                       .c_str()));
+  };
+  EXPECT_TRUE(combined(3).empty());
+  EXPECT_TRUE(combined(5).empty());
+  ASSERT_EQ(combined(4).size(), 1u);
+  EXPECT_TRUE(combined(4).front().starts_with(
+      "Invalid spec.pools: a quorum has 1, 3 or 5 controllers, these pools have 4"));
+  EXPECT_EQ(combined(7).size(), 1u);
+  const auto dedicated = [&](int controllers, int first) {
+    return problems(
+        pools_json((R"([{"name": "ctl", "roles": ["Controller"], )" + std::string(kVolumes) +
+                    R"(, "replicas": )" + std::to_string(controllers) +
+                    R"(}, {"name": "brk", "roles": ["Broker"], "replicas": 4, "firstNodeId": )" +
+                    std::to_string(first) + ", " + kVolumes + "}]")
+                       .c_str()));
+  };
+  EXPECT_TRUE(dedicated(3, 100).empty());
+  EXPECT_EQ(dedicated(2, 100).size(), 1u);
+  ASSERT_EQ(dedicated(3, 2).size(), 1u);
+  EXPECT_TRUE(dedicated(3, 2).front().starts_with("Invalid spec.pools: pools must not share"));
+}
+
+TEST(Api, ARunningClusterGrowsAndDoesNotShrinkOrChangeItsControllers) {
+  auto cluster = *parse_cluster(cluster_json());
+  cluster.spec.pools[0].replicas = 3;
+  cluster.status.initial_controllers = {{0, "a"}, {1, "b"}, {2, "c"}};
+  cluster.status.pools = {{"main", 3, 3, {0, 1, 2}}};
+  EXPECT_TRUE(validate(cluster).empty());
+  PoolSpec more = cluster.spec.pools[0];
+  more.name = "more";
+  more.roles = {Role::kBroker};
+  more.first_node_id = 10;
+  cluster.spec.pools.push_back(more);
+  EXPECT_TRUE(validate(cluster).empty());
+  cluster.status.pools.push_back({"more", 3, 3, {10, 11, 12}});
+  cluster.spec.pools[1].replicas = 1;
+  ASSERT_EQ(validate(cluster).size(), 1u);
+  EXPECT_EQ(validate(cluster)[0].reason, reason::kNotSupportedYet);
+  EXPECT_TRUE(validate(cluster)[0].message.starts_with("node 11, 12 would go"));
+  cluster.spec.pools[1].replicas = 3;
+  cluster.spec.pools[0].replicas = 5;
+  ASSERT_EQ(validate(cluster).size(), 1u);
+  EXPECT_TRUE(validate(cluster)[0].message.starts_with("controllers 0, 1, 2, 3, 4 instead of"));
 }
 
 TEST(Api, PutsWhatCanNeverWorkBeforeWhatIsNotThereYet) {
@@ -112,7 +165,10 @@ TEST(Api, StatusSurvivesTheRoundTrip) {
   status.conditions = {
       {"Ready", ConditionStatus::kTrue, "Ready", "1 of 1", 3, "2026-01-01T00:00:00Z"}};
   status.cluster_id = "abc";
-  status.initial_controllers = {{0, "dir"}};
+  status.initial_controllers = {{0, "dir", true}, {1, "dir1", false}};
+  status.quorum_leader = 1;
+  status.placements = {{0, "n0", "z0"}, {1, "n1", ""}};
+  status.roll = RollStatus{3, 1, 2, "uid", 77, "broker 2 is not registered", {"shop.orders"}};
   status.formatted = true;
   status.listeners = {{"tls", "orders-bootstrap.kafka.svc:9093", "SASL_SSL"}};
   status.pools = {{"main", 1, 1, {0}}};

@@ -115,6 +115,8 @@ struct ExposeSpec {
   std::optional<std::int32_t> broker_base_port;  // broker i is reached at broker_base_port + i
   std::string advertised_host;                   // may contain {id}
   std::string advertised_port;                   // may be "{port}", a number, or number+{id}
+  /// Never in a resource: what an infrastructure without Services chose for each node.
+  std::map<std::int32_t, std::int32_t> node_ports;
   std::map<std::string, std::string> annotations;
   std::vector<std::string> source_ranges;
 
@@ -246,8 +248,35 @@ struct PoolStatus {
 struct InitialController {
   std::int32_t node_id = 0;
   std::string directory_id;
+  bool formatted = false;  // was ready once: when its disk is empty now, the voter is lost
 
   bool operator==(const InitialController&) const = default;
+};
+
+/// Where a node runs. The rack is the one of its Kubernetes node; it keeps its last value while the
+/// pod is away.
+struct NodePlacement {
+  std::int32_t node_id = 0;
+  std::string node;
+  std::string rack;  // "": the Kubernetes node has no such label
+
+  bool operator==(const NodePlacement&) const = default;
+};
+
+/// Pods that are restarted one after another because of what was declared. Kept in status, so that
+/// an operator that starts goes on where the last one stopped.
+struct RollStatus {
+  std::int32_t total = 0;
+  std::int32_t done = 0;
+  // The node under way, and what it was before: another pod and a later registration are the
+  // evidence that it is back.
+  std::optional<std::int32_t> node_id;
+  std::string pod_uid;
+  std::int64_t broker_epoch = -1;
+  std::string waiting_for;
+  std::vector<std::string> unsafe_topics;  // unavailable for writes during a restart; the first few
+
+  bool operator==(const RollStatus&) const = default;
 };
 
 struct ClusterStatus {
@@ -261,10 +290,13 @@ struct ClusterStatus {
   std::int32_t metadata_version = 0;  // finalised feature level
   std::int32_t brokers = 0;           // desired
   std::int32_t ready_brokers = 0;
-  std::string bootstrap;  // of the first listener, for the printer column
+  std::optional<std::int32_t> quorum_leader;  // node id of the active controller, once known
+  std::string bootstrap;                      // of the first listener, for the printer column
   std::vector<ListenerStatus> listeners;
   std::vector<PoolStatus> pools;
   std::vector<std::string> owned_config;  // dynamic keys that spec.config named, now or before
+  std::vector<NodePlacement> placements;
+  std::optional<RollStatus> roll;  // while pods are restarted
 
   bool operator==(const ClusterStatus&) const = default;
 };

@@ -215,13 +215,27 @@ void read_spec(ClusterSpec& out, Reader& spec) {
   out.hibernate = spec.boolean_or("hibernate", false);
 }
 
+std::optional<RollStatus> read_roll(Reader roll) {
+  if (!roll.present()) return std::nullopt;
+  RollStatus out;
+  out.total = roll.int32("total").value_or(0);
+  out.done = roll.int32("done").value_or(0);
+  out.node_id = roll.int32("nodeId");
+  out.pod_uid = roll.text_or("podUid");
+  out.broker_epoch = roll.integer("brokerEpoch").value_or(-1);
+  out.waiting_for = roll.text_or("waitingFor");
+  out.unsafe_topics = roll.texts("unsafeTopics");
+  return out;
+}
+
 void read_status(ClusterStatus& out, Reader& status) {
   out.observed_generation = status.integer("observedGeneration").value_or(0);
   out.conditions = read_conditions(status);
   out.cluster_id = status.text_or("clusterId");
   out.initial_controllers = status.list("initialControllers", [](Reader& controller) {
     return InitialController{controller.int32("nodeId").value_or(0),
-                             controller.text_or("directoryId")};
+                             controller.text_or("directoryId"),
+                             controller.boolean_or("formatted", false)};
   });
   out.formatted = status.boolean_or("formatted", false);
   out.image = status.text_or("image");
@@ -244,6 +258,12 @@ void read_status(ClusterStatus& out, Reader& status) {
     return read;
   });
   out.owned_config = status.texts("ownedConfig");
+  out.quorum_leader = status.int32("quorumLeader");
+  out.placements = status.list("placements", [](Reader& placement) {
+    return NodePlacement{placement.int32("nodeId").value_or(0), placement.text_or("node"),
+                         placement.text_or("rack")};
+  });
+  out.roll = read_roll(status.object("roll"));
 }
 
 }  // namespace
@@ -261,6 +281,20 @@ Result<Cluster> parse<Cluster>(const json& object, Unknown unknown) {
   return parse_cluster(object, unknown);
 }
 
+namespace {
+
+json write_roll(const RollStatus& roll) {
+  json out{{"total", roll.total}, {"done", roll.done}};
+  if (roll.node_id) out["nodeId"] = *roll.node_id;
+  put(out, "podUid", roll.pod_uid);
+  if (roll.broker_epoch >= 0) out["brokerEpoch"] = roll.broker_epoch;
+  put(out, "waitingFor", roll.waiting_for);
+  if (!roll.unsafe_topics.empty()) out["unsafeTopics"] = roll.unsafe_topics;
+  return out;
+}
+
+}  // namespace
+
 json encode_status(const ClusterStatus& status) {
   json out{{"observedGeneration", status.observed_generation},
            {"conditions", detail::write_conditions(status.conditions)},
@@ -268,8 +302,9 @@ json encode_status(const ClusterStatus& status) {
            {"readyBrokers", status.ready_brokers}};
   put(out, "clusterId", status.cluster_id);
   for (const InitialController& controller : status.initial_controllers) {
-    out["initialControllers"].push_back(
-        {{"nodeId", controller.node_id}, {"directoryId", controller.directory_id}});
+    json entry{{"nodeId", controller.node_id}, {"directoryId", controller.directory_id}};
+    if (controller.formatted) entry["formatted"] = true;
+    out["initialControllers"].push_back(std::move(entry));
   }
   if (status.formatted) out["formatted"] = true;
   put(out, "image", status.image);
@@ -288,6 +323,12 @@ json encode_status(const ClusterStatus& status) {
                             {"nodeIds", pool.node_ids}});
   }
   if (!status.owned_config.empty()) out["ownedConfig"] = status.owned_config;
+  if (status.quorum_leader) out["quorumLeader"] = *status.quorum_leader;
+  for (const NodePlacement& placement : status.placements) {
+    out["placements"].push_back(
+        {{"nodeId", placement.node_id}, {"node", placement.node}, {"rack", placement.rack}});
+  }
+  if (status.roll) out["roll"] = write_roll(*status.roll);
   return out;
 }
 

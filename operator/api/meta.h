@@ -120,6 +120,9 @@ inline constexpr std::string_view kApplying = "Applying";
 inline constexpr std::string_view kUnreachable = "Unreachable";
 inline constexpr std::string_view kRejectedByBroker = "RejectedByBroker";
 inline constexpr std::string_view kRestartRequired = "RestartRequired";
+inline constexpr std::string_view kUnderReplicated = "UnderReplicated";
+inline constexpr std::string_view kVoterLost = "VoterLost";
+inline constexpr std::string_view kUnsafeTopics = "UnsafeTopics";
 inline constexpr std::string_view kNoMatchingListener = "NoMatchingListener";
 // certificates
 inline constexpr std::string_view kCertificateMissing = "CertificateMissing";

@@ -31,12 +31,70 @@ void check_pool(const PoolSpec& pool, Findings& findings) {
   if (pool.storage.volumes.size() > 1)
     findings.not_yet(pool_field(pool, "storage.volumes"), "a broker has one volume for now");
   if (pool.replicas < 1) findings.invalid(pool_field(pool, "replicas"), "must be at least 1");
-  if (pool.replicas > 1)
-    findings.not_yet(pool_field(pool, "replicas"),
-                     std::to_string(pool.replicas) + " nodes; this version runs one broker");
-  if (!pool.has_role(Role::kBroker) || !pool.has_role(Role::kController))
-    findings.not_yet(pool_field(pool, "roles"),
-                     "this version runs one node that is both Controller and Broker");
+}
+
+std::set<std::int32_t> nodes_of(const std::vector<PoolSpec>& pools, std::optional<Role> role) {
+  std::set<std::int32_t> out;
+  for (const PoolSpec& pool : pools) {
+    if (role && !pool.has_role(*role)) continue;
+    for (std::int32_t i = 0; i < pool.replicas; ++i) out.insert(pool.first_node_id + i);
+  }
+  return out;
+}
+
+std::int32_t replicas_of(const std::vector<PoolSpec>& pools, Role role) {
+  std::int32_t out = 0;
+  for (const PoolSpec& pool : pools)
+    if (pool.has_role(role)) out += pool.replicas;
+  return out;
+}
+
+void check_node_ids(const ClusterSpec& spec, Findings& findings) {
+  std::size_t replicas = 0;
+  for (const PoolSpec& pool : spec.pools) replicas += std::max(pool.replicas, 0);
+  if (nodes_of(spec.pools, std::nullopt).size() != replicas)
+    findings.invalid("spec.pools",
+                     "pools must not share node ids: give each its own firstNodeId, such as 0, "
+                     "1000, 2000");
+}
+
+/// An even number survives no more failures than the odd one below it, and more than five vote
+/// slowly.
+void check_quorum(const ClusterSpec& spec, Findings& findings) {
+  const std::int32_t controllers = replicas_of(spec.pools, Role::kController);
+  if (controllers == 0 || controllers == 1 || controllers == 3 || controllers == 5) return;
+  findings.invalid("spec.pools", "a quorum has 1, 3 or 5 controllers, these pools have " +
+                                     std::to_string(controllers) +
+                                     ": for another number of brokers, give the controllers a pool "
+                                     "of their own");
+}
+
+std::string listed(const std::set<std::int32_t>& ids) {
+  std::string out;
+  for (const std::int32_t id : ids) out += (out.empty() ? "" : ", ") + std::to_string(id);
+  return out;
+}
+
+/// What a running cluster would have to give up or move.
+void check_scaling(const Cluster& cluster, Findings& findings) {
+  const std::set<std::int32_t> wanted = nodes_of(cluster.spec.pools, std::nullopt);
+  std::set<std::int32_t> leaving;
+  for (const PoolStatus& pool : cluster.status.pools)
+    for (const std::int32_t id : pool.node_ids)
+      if (!wanted.contains(id)) leaving.insert(id);
+  if (!leaving.empty())
+    findings.not_yet("spec.pools", "node " + listed(leaving) +
+                                       " would go: brokers are not drained yet, so that a cluster "
+                                       "can grow and not shrink");
+  if (cluster.status.initial_controllers.empty()) return;
+  std::set<std::int32_t> voters;
+  for (const InitialController& controller : cluster.status.initial_controllers)
+    voters.insert(controller.node_id);
+  const std::set<std::int32_t> controllers = nodes_of(cluster.spec.pools, Role::kController);
+  if (controllers != voters)
+    findings.not_yet("spec.pools", "controllers " + listed(controllers) + " instead of " +
+                                       listed(voters) +
+                                       ": the controllers of a cluster cannot be changed yet");
 }
 
 void check_pools(const ClusterSpec& spec, Findings& findings) {
@@ -53,8 +111,8 @@ void check_pools(const ClusterSpec& spec, Findings& findings) {
       findings.invalid("spec.pools", role == Role::kBroker ? "no pool has the role Broker"
                                                            : "no pool has the role Controller");
   }
-  if (spec.pools.size() > 1)
-    findings.not_yet("spec.pools", "several pools; this version runs one broker");
+  check_node_ids(spec, findings);
+  check_quorum(spec, findings);
 }
 
 void check_authentication(const ListenerSpec& listener, Findings& findings) {
@@ -134,9 +192,7 @@ void check_config(const ClusterSpec& spec, Findings& findings) {
   static constexpr std::array<std::string_view, 4> kReplicaCounts{
       "min.insync.replicas", "default.replication.factor", "offsets.topic.replication.factor",
       "transaction.state.log.replication.factor"};
-  std::int64_t brokers = 0;
-  for (const PoolSpec& pool : spec.pools)
-    if (pool.has_role(Role::kBroker)) brokers += pool.replicas;
+  const std::int64_t brokers = replicas_of(spec.pools, Role::kBroker);
   for (const auto& [key, value] : spec.config) {
     const std::string field = "spec.config[" + key + "]";
     if (is_managed_key(key)) {
@@ -174,12 +230,9 @@ void check_authorization(const ClusterSpec& spec, Findings& findings) {
 void check_day_two(const ClusterSpec& spec, Findings& findings) {
   if (spec.version != "1.0")
     findings.not_yet("spec.version", "\"" + spec.version + "\"; this operator runs 1.0");
-  if (spec.rack_topology_key)
-    findings.not_yet("spec.rack", "one broker has no replicas to spread over racks");
   if (spec.upgrade.roll_by == RollUnit::kRack) findings.not_yet("spec.upgrade.rollBy", "Rack");
-  if (spec.upgrade.on_unsafe_topics == UnsafeTopics::kBlock)
-    findings.not_yet("spec.upgrade.onUnsafeTopics", "Block");
-  if (spec.upgrade.soak.count() > 0) findings.not_yet("spec.upgrade.soak", "rolls of one broker");
+  if (spec.upgrade.soak.count() > 0)
+    findings.not_yet("spec.upgrade.soak", "a roll ends when the last broker is back");
   if (!spec.maintenance_windows.empty())
     findings.not_yet("spec.maintenanceWindows", "restarts do not wait for windows");
   if (spec.certificates.cluster_ca.type == CaType::kSecret)
@@ -194,7 +247,7 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
   }
   if (spec.rebalance.on_scale == OnScale::kAuto) findings.not_yet("spec.rebalance.onScale", "Auto");
   if (spec.rebalance.throttle_bytes_per_second)
-    findings.not_yet("spec.rebalance.throttle", "nothing is moved with one broker");
+    findings.not_yet("spec.rebalance.throttle", "this version does not move partitions");
   if (spec.recovery.adopt_volumes) findings.not_yet("spec.recovery.adoptVolumes", "true");
   if (spec.recovery.replace_lost_nodes) findings.not_yet("spec.recovery.replaceLostNodes", "true");
   if (spec.hibernate) findings.not_yet("spec.hibernate", "true");
@@ -224,6 +277,7 @@ std::vector<FieldError> validate(const Cluster& cluster) {
   Findings findings;
   check_names(cluster, findings);
   check_pools(cluster.spec, findings);
+  check_scaling(cluster, findings);
   check_listeners(cluster.spec, findings);
   check_config(cluster.spec, findings);
   check_authorization(cluster.spec, findings);

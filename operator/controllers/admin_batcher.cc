@@ -112,6 +112,7 @@ struct AdminBatcher::Lanes {
   std::shared_ptr<Lane<broker::security::AclBinding>> create_acls;
   std::shared_ptr<Lane<broker::security::AclBinding>> delete_acls;
   std::shared_ptr<Lane<kafka::ScramChange>> alter_scram;
+  std::shared_ptr<Lane<kafka::VoterChange>> change_voter;
 };
 
 AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& scheduler,
@@ -133,6 +134,11 @@ AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& sch
   lanes_->create_acls = lane(&AdminClient::create_acls);
   lanes_->delete_acls = lane(&AdminClient::delete_acls);
   lanes_->alter_scram = lane(&AdminClient::alter_scram_credentials);
+  const Shared one_by_one{scheduler, {options.linger, 1}, shared.may_write};
+  lanes_->change_voter = std::make_shared<Lane<kafka::VoterChange>>(
+      one_by_one, [&client](std::vector<kafka::VoterChange> changes, AdminClient::Done done) {
+        client.change_voter(std::move(changes.front()), std::move(done));
+      });
 }
 
 AdminBatcher::~AdminBatcher() {
@@ -143,6 +149,7 @@ AdminBatcher::~AdminBatcher() {
   lanes_->create_acls->close();
   lanes_->delete_acls->close();
   lanes_->alter_scram->close();
+  lanes_->change_voter->close();
 }
 
 void AdminBatcher::create_topic(kafka::NewTopic topic, Done done) {
@@ -165,6 +172,9 @@ void AdminBatcher::delete_acl(broker::security::AclBinding binding, Done done) {
 }
 void AdminBatcher::alter_scram(kafka::ScramChange change, Done done) {
   lanes_->alter_scram->add(std::move(change), std::move(done));
+}
+void AdminBatcher::change_voter(kafka::VoterChange change, Done done) {
+  lanes_->change_voter->add(std::move(change), std::move(done));
 }
 
 }  // namespace op::controllers

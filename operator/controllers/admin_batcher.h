@@ -32,6 +32,8 @@ class AdminBatcher {
   void create_acl(broker::security::AclBinding binding, Done done);
   void delete_acl(broker::security::AclBinding binding, Done done);
   void alter_scram(kafka::ScramChange change, Done done);
+  /// One request each.
+  void change_voter(kafka::VoterChange change, Done done);
 
  private:
   struct Lanes;

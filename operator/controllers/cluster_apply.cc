@@ -64,8 +64,7 @@ void apply_dynamic_config(const Context& context, const api::Cluster& cluster,
 }
 
 broker::Result<void> apply_roll(const Context& context, const kube::Object& object,
-                                const plan::ClusterInput& input) {
-  const plan::RollAction action = plan::next_roll_action(input);
+                                const plan::RollAction& action) {
   const auto* restart = std::get_if<plan::RestartBroker>(&action);
   if (restart == nullptr) return {};
   const auto removed =
@@ -78,8 +77,39 @@ broker::Result<void> apply_roll(const Context& context, const kube::Object& obje
                    {{"pod", restart->pod}, {"reason", restart->why.message}});
   context.store.event(
       object, false, std::string(restart->why.reason),
-      "restarting broker " + std::to_string(restart->node_id) + ": " + restart->why.message);
+      "restarting node " + std::to_string(restart->node_id) + ": its pod " + restart->why.message);
   return {};
+}
+
+void apply_voters(const Context& context, const api::Cluster& cluster,
+                  const plan::VoterAction& action, ClusterHandle& handle) {
+  kafka::VoterChange change;
+  std::string why;
+  if (const auto* remove = std::get_if<plan::RemoveVoter>(&action)) {
+    change = {true, remove->node_id, remove->directory_id, {}};
+    why = remove->why.message;
+  } else if (const auto* add = std::get_if<plan::AddVoter>(&action)) {
+    const api::PoolSpec* pool = model::pool_of(cluster, add->node_id);
+    const provider::Infrastructure::NodeName node{
+        {cluster.metadata.namespace_, cluster.metadata.name},
+        model::pod_name(cluster, *pool, add->node_id),
+        model::pod_host(cluster, *pool, add->node_id)};
+    change = {false, add->node_id, add->directory_id,
+              context.infrastructure.node_endpoint(node, model::kControllerPort)};
+    why = add->why.message;
+  } else {
+    return;
+  }
+  const WorkKey key{std::string(api::Cluster::kKind),
+                    {cluster.metadata.namespace_, cluster.metadata.name}};
+  const bool remove = change.remove;
+  const std::int32_t node_id = change.node_id;
+  const bool begun =
+      handle.change_voter(std::move(change), [&context, key] { context.enqueue(key); });
+  if (begun) {
+    broker::log_info("controllers", remove ? "removing a lost voter" : "adding a voter",
+                     {{"cluster", cluster.metadata.name}, {"node", node_id}, {"reason", why}});
+  }
 }
 
 }  // namespace op::controllers

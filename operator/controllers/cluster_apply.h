@@ -19,6 +19,10 @@ void apply_dynamic_config(const Context& context, const api::Cluster& cluster,
 
 /// Deletes the pod that is to restart, if any.
 broker::Result<void> apply_roll(const Context& context, const kube::Object& object,
-                                const plan::ClusterInput& input);
+                                const plan::RollAction& action);
+
+/// Begins the next change of the voters, if one is due.
+void apply_voters(const Context& context, const api::Cluster& cluster,
+                  const plan::VoterAction& action, ClusterHandle& handle);
 
 }  // namespace op::controllers

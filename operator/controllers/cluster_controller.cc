@@ -69,6 +69,8 @@ void observe_kafka(const Context& context, const api::Cluster& cluster, const Cl
   input.synced = image && handle->view().synced();
   input.observed_cluster_id = handle->view().cluster_id();
   if (!input.synced) input.problem = handle->view().problem();
+  input.voter_problem = handle->voter_problem();
+  if (image) observe_quorum(cluster, *handle, input);
 }
 
 void tell_about_ready(const Context& context, const kube::Object& object,
@@ -81,7 +83,15 @@ void tell_about_ready(const Context& context, const kube::Object& object,
   context.store.event(object, warning, is->reason, is->message);
 }
 
-Outcome look_again(const Context& context, broker::WallMs renew_at) {
+/// Offsets of controllers change without an event.
+bool waits_for_quorum(const plan::ClusterInput& input, const plan::RollAction& roll,
+                      const plan::VoterAction& voters) {
+  if (std::holds_alternative<plan::WaitUntilReady>(roll)) return true;
+  return input.synced && !std::holds_alternative<plan::KeepVoters>(voters);
+}
+
+Outcome look_again(const Context& context, broker::WallMs renew_at, bool soon) {
+  if (soon) return Outcome::again(std::chrono::seconds(1));
   if (renew_at == 0) return Outcome::done();
   const auto left = std::chrono::milliseconds(renew_at - context.wall_now());
   if (left > std::chrono::hours(1)) return Outcome::done();  // the resync comes before
@@ -118,22 +128,26 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   context_.infrastructure.adapt(cluster);
   broker::WallMs renew_at = 0;
   std::optional<broker::Error> failure;
+  input.pods = observe_pods(context_, cluster);
+  api::ClusterStatus before = cluster.status;
   if (input.errors.empty()) {
     const auto identity = ensure_identity(context_, *object, cluster);
     if (!identity.ok()) return Outcome::failed(identity.error());
+    before = cluster.status;
+    const auto placed = observe_placements(context_, cluster, input.pods);
+    if (!placed.ok()) failure = placed.error();
     const auto built = build(context_, cluster);
     if (built.ok()) {
       renew_at = *built;
     } else {
       failure = built.error();
-      input.apply_problem = built.error().detail;
     }
+    if (failure) input.apply_problem = failure->detail;
   }
   std::shared_ptr<const broker::metadata::MetadataImage> image;
   if (!cluster.status.cluster_id.empty()) {
     observe_kafka(context_, cluster, ref_of(key), input, image);
   }
-  input.pods = observe_pods(context_, cluster);
   for (const api::PoolSpec& pool : cluster.spec.pools) {
     input.declared_digests[pool.name] = model::declared_digest(cluster, pool);
   }
@@ -145,7 +159,9 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
       plan::is_ready(cluster.status.conditions)) {
     return Outcome::again(std::chrono::milliseconds(500));
   }
-  const api::ClusterStatus before = cluster.status;
+  plan::RollStep roll{plan::Nothing{}, cluster.status.roll};
+  if (!failure) roll = plan::plan_roll(input);
+  input.roll = roll.status;
   const api::ClusterStatus status = plan::plan_cluster_status(input);
   const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
   const auto written = write_status(context_, live ? *live : *object, before, status);
@@ -157,9 +173,14 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   if (input.synced && handle) {
     apply_dynamic_config(context_, cluster, object->generation, *handle, *image);
   }
-  const auto rolled = apply_roll(context_, *object, input);
+  const auto rolled = apply_roll(context_, *object, roll.action);
   if (!rolled.ok()) return Outcome::failed(rolled.error());
-  return look_again(context_, renew_at);
+  plan::VoterAction voters = plan::KeepVoters{};
+  if (input.synced && input.quorum && input.quorum_is_current && status.formatted) {
+    voters = plan::next_voter_action(cluster, *input.quorum);
+    apply_voters(context_, cluster, voters, *handle);
+  }
+  return look_again(context_, renew_at, waits_for_quorum(input, roll.action, voters));
 }
 
 }  // namespace op::controllers

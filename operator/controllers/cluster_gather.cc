@@ -1,5 +1,6 @@
 #include "operator/controllers/cluster_gather.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "broker/common/rng.h"
@@ -57,6 +58,7 @@ plan::ObservedPod observe(const kube::Object& object) {
   const auto dash = pod.name.rfind('-');
   pod.node_id = dash == std::string::npos ? 0 : std::atoi(pod.name.c_str() + dash + 1);
   const json document = json::parse(object.json, nullptr, false);
+  pod.node = text(field(document, "spec"), "nodeName");
   const json& status = field(document, "status");
   for (const json& condition : field(status, "conditions")) {
     const std::string type = text(condition, "type");
@@ -82,6 +84,53 @@ std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::C
   return pods;
 }
 
+broker::Result<void> observe_placements(const Context& context, api::Cluster& cluster,
+                                        const std::vector<plan::ObservedPod>& pods) {
+  if (!cluster.spec.rack_topology_key) {
+    cluster.status.placements.clear();
+    return {};
+  }
+  std::optional<broker::Error> first;
+  for (api::NodePlacement& placement : plan::unknown_placements(cluster, pods)) {
+    const auto node = context.store.read(kube::kNode, {"", placement.node});
+    if (!node.ok()) {
+      if (!first)
+        first = {node.error().code, "Node " + placement.node + ": " + node.error().detail};
+      continue;
+    }
+    placement.rack = std::string((*node)->label(*cluster.spec.rack_topology_key));
+    auto& known = cluster.status.placements;
+    std::erase_if(known, [&](const auto& old) { return old.node_id == placement.node_id; });
+    known.push_back(std::move(placement));
+  }
+  std::sort(cluster.status.placements.begin(), cluster.status.placements.end(),
+            [](const auto& a, const auto& b) { return a.node_id < b.node_id; });
+  if (first) return *first;
+  return {};
+}
+
+void observe_quorum(const api::Cluster& cluster, ClusterHandle& handle, plan::ClusterInput& input) {
+  std::string pods;
+  for (const plan::ObservedPod& pod : input.pods)
+    pods += pod.uid + (pod.deleting ? "-" : pod.ready ? "+" : "?");
+  // Nothing tells when a controller has caught up.
+  const auto* degraded = api::find_condition(cluster.status.conditions, api::condition::kDegraded);
+  const bool waiting =
+      cluster.status.roll || (degraded && degraded->reason == api::reason::kVoterLost);
+  const ClusterHandle::Quorum quorum = handle.quorum(
+      pods, waiting ? std::optional<broker::Duration>(std::chrono::seconds(1)) : std::nullopt);
+  if (!quorum.last) return;
+  const auto converted = [](const auto& replicas) {
+    std::vector<plan::QuorumReplica> out;
+    for (const auto& replica : replicas)
+      out.push_back({replica.node_id, replica.directory_id, replica.caught_up});
+    return out;
+  };
+  input.quorum = plan::ObservedQuorum{quorum.last->leader_id, converted(quorum.last->voters),
+                                      converted(quorum.last->observers)};
+  input.quorum_is_current = quorum.is_current;
+}
+
 std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
                                                    const api::Cluster& cluster) {
   const auto ca = read_ca(context, cluster, model::CaPurpose::kCluster);
@@ -95,6 +144,8 @@ std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
   spec.ca_pem = ca->bundle_pem;
   spec.certificate_pem = certificate->second;
   spec.private_key_pem = private_key->second;
+  // A name that every node's certificate has.
+  if (context.infrastructure.connects_by_other_name()) spec.tls_server_name = "localhost";
   for (const api::PoolSpec& pool : cluster.spec.pools) {
     for (const std::int32_t id : model::node_ids(pool)) {
       const provider::Infrastructure::NodeName node{
@@ -107,9 +158,6 @@ std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
       }
       if (pool.has_role(api::Role::kBroker)) {
         spec.brokers.push_back(context.infrastructure.node_endpoint(node, model::kInternalPort));
-      }
-      if (context.infrastructure.connects_by_other_name() && spec.tls_server_name.empty()) {
-        spec.tls_server_name = node.headless_dns;
       }
     }
   }

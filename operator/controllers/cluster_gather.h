@@ -13,6 +13,14 @@ namespace op::controllers {
 /// The cluster's pods as the cache has them.
 std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::Cluster& cluster);
 
+/// Looks up the racks of nodes whose pods run where they did not run before, into
+/// status.placements. What cannot be read stays unknown; returns the first error.
+broker::Result<void> observe_placements(const Context& context, api::Cluster& cluster,
+                                        const std::vector<plan::ObservedPod>& pods);
+
+/// The quorum for the plan; asked for anew while something waits for it.
+void observe_quorum(const api::Cluster& cluster, ClusterHandle& handle, plan::ClusterInput& input);
+
 /// How the operator reaches it: CONTROLLER and INTERNAL listeners, by its own certificate. nullopt
 /// while there are no certificates yet.
 std::optional<kafka::ConnectionSpec> connection_of(const Context& context,

@@ -10,6 +10,54 @@ ClusterHandle::ClusterHandle(kafka::ConnectionSpec spec,
       connection_(std::move(connection)),
       batcher_(connection_->admin(), scheduler, options, std::move(may_write)) {}
 
+ClusterHandle::Quorum ClusterHandle::quorum(const std::string& pods,
+                                            std::optional<broker::Duration> max_age) {
+  const broker::Instant now = std::chrono::steady_clock::now();
+  if (pods != pods_) {
+    pods_ = pods;
+    pods_changed_ = now;
+  }
+  Quorum out{view().quorum(), false};
+  out.is_current = out.last && out.last->asked_at >= pods_changed_;
+  const bool old = out.last && max_age && now - out.last->asked_at > *max_age;
+  if ((!out.is_current || old) && now - asked_ >= kAskAgain) {
+    asked_ = now;
+    connection_->refresh_quorum();
+  }
+  return out;
+}
+
+bool ClusterHandle::change_voter(kafka::VoterChange change, std::function<void()> on_done) {
+  const broker::Instant now = std::chrono::steady_clock::now();
+  {
+    const std::lock_guard lock(voters_->mutex);
+    if (voters_->under_way || now < voters_->not_before) return false;
+    voters_->under_way = true;
+  }
+  const std::string what = std::string(change.remove ? "removing" : "adding") + " voter " +
+                           std::to_string(change.node_id);
+  batcher_.change_voter(std::move(change), [state = voters_, what, on_done = std::move(on_done)](
+                                               const kafka::ItemResult& result) {
+    {
+      const std::lock_guard lock(state->mutex);
+      state->under_way = false;
+      state->problem.clear();
+      if (result.code != broker::ErrorCode::kNone) {
+        state->problem = what + " was answered " + std::string(broker::error_name(result.code)) +
+                         (result.message.empty() ? "" : ": " + result.message);
+        state->not_before = std::chrono::steady_clock::now() + kAfterRefusal;
+      }
+    }
+    on_done();
+  });
+  return true;
+}
+
+std::string ClusterHandle::voter_problem() const {
+  const std::lock_guard lock(voters_->mutex);
+  return voters_->problem;
+}
+
 ClusterRegistry::ClusterRegistry(kafka::Connector& connector, reconcile::Scheduler& scheduler,
                                  BatchOptions options, std::function<bool()> may_write,
                                  OnChange on_change)

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "operator/api/meta.h"
@@ -22,15 +23,44 @@ class ClusterHandle {
   const kafka::ConnectionSpec& spec() const { return spec_; }
   kafka::ClusterView& view() { return connection_->view(); }
   AdminBatcher& admin() { return batcher_; }
+
+  /// The quorum as it was described last (null: never), and whether that was asked for after
+  /// `pods` looked as they do now; asks for it if not, or if it is older than `max_age`. Only the
+  /// cluster's own loop calls it.
+  struct Quorum {
+    std::shared_ptr<const kafka::QuorumDescription> last;
+    bool is_current = false;
+  };
+  Quorum quorum(const std::string& pods, std::optional<broker::Duration> max_age);
+
+  /// One change of the voters at a time, and a pause after a refusal. Returns whether it was begun;
+  /// `on_done` runs when it is answered.
+  bool change_voter(kafka::VoterChange change, std::function<void()> on_done);
+  /// Why the last change was refused; "" if it was not.
+  std::string voter_problem() const;
+
   /// Too young to say that the cluster cannot be reached.
   bool is_connecting() const { return std::chrono::steady_clock::now() - opened_at_ < kPatience; }
 
  private:
   static constexpr std::chrono::seconds kPatience{5};
+  static constexpr std::chrono::milliseconds kAskAgain{500};
+  static constexpr std::chrono::seconds kAfterRefusal{5};
+
+  struct VoterState {
+    std::mutex mutex;
+    bool under_way = false;
+    broker::Instant not_before{};
+    std::string problem;
+  };
 
   const broker::Instant opened_at_ = std::chrono::steady_clock::now();
   const kafka::ConnectionSpec spec_;
   const std::unique_ptr<kafka::ClusterConnection> connection_;
+  std::string pods_;
+  broker::Instant pods_changed_{};
+  broker::Instant asked_{};
+  const std::shared_ptr<VoterState> voters_ = std::make_shared<VoterState>();
   AdminBatcher batcher_;  // before the connection goes
 };
 using ClusterHandlePtr = std::shared_ptr<ClusterHandle>;

@@ -90,6 +90,8 @@ class FakeKafka {
 
   std::string cluster_id;
   bool up = false;
+  std::shared_ptr<const kafka::QuorumDescription> quorum;  // null: it cannot be described
+  std::vector<kafka::VoterChange> voter_changes;
   int requests = 0;
   int items = 0;
   std::map<std::string, broker::ErrorCode> refuse;  // topic -> answer to its creation
@@ -119,6 +121,31 @@ class FakeConnection final : public kafka::ClusterConnection,
   bool synced() const override { return kafka_.up; }
   std::string cluster_id() const override { return kafka_.cluster_id; }
   std::string problem() const override { return kafka_.up ? "" : "connection refused"; }
+  std::shared_ptr<const kafka::QuorumDescription> quorum() const override {
+    return kafka_.up ? kafka_.quorum : nullptr;
+  }
+  void refresh_quorum() override {
+    if (!kafka_.quorum) return;
+    auto again = std::make_shared<kafka::QuorumDescription>(*kafka_.quorum);
+    again->asked_at = std::chrono::steady_clock::now();
+    kafka_.quorum = std::move(again);
+    kafka_.announce({.quorum = true});
+  }
+  void change_voter(kafka::VoterChange change, Done done) override {
+    kafka_.voter_changes.push_back(change);
+    auto next = std::make_shared<kafka::QuorumDescription>(*kafka_.quorum);
+    if (change.remove) {
+      std::erase_if(next->voters,
+                    [&](const auto& v) { return v.directory_id == change.directory_id; });
+    } else {
+      next->voters.push_back({change.node_id, change.directory_id, true});
+      std::erase_if(next->observers,
+                    [&](const auto& o) { return o.directory_id == change.directory_id; });
+    }
+    next->asked_at = std::chrono::steady_clock::now();
+    kafka_.quorum = std::move(next);
+    done({kafka::ItemResult{}});
+  }
 
   void create_topics(std::vector<kafka::NewTopic> topics, Done done) override {
     kafka::Changes changes;

@@ -140,7 +140,10 @@ void Operator::on_kafka_change(const api::ClusterRef& cluster, const kafka::Chan
   const kube::Kind& kind =
       cluster.kind == api::ClusterKind::kCluster ? kube::kCluster : kube::kExternalCluster;
   const ObjectKey key{cluster.object.namespace_, cluster.object.name};
-  if (changes.everything || changes.brokers || changes.state) runner_.enqueue(key_of(kind, key));
+  if (changes.everything || changes.brokers || changes.state || changes.replication ||
+      changes.quorum) {
+    runner_.enqueue(key_of(kind, key));
+  }
   // The first image comes before it counts as synced: who looked in between found it out of step.
   if (changes.everything || changes.state) {
     for (const WorkKey& dependant : index_.of_cluster(cluster)) runner_.enqueue(dependant);

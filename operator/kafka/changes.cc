@@ -56,6 +56,38 @@ bool brokers(const metadata::MetadataChanges& changes) {
   return false;
 }
 
+/// How well a partition is replicated, as far as anybody waits for it to change.
+struct Standing {
+  bool whole = true;
+  bool offline = false;
+  bool moving = false;
+  std::size_t in_sync = 0;  // only while it is not whole
+
+  bool operator==(const Standing&) const = default;
+};
+
+Standing standing_of(const metadata::MetadataImage& image, const broker::TopicId& topic,
+                     std::int32_t index) {
+  const auto* partition = image.topics.partition(topic, index);
+  Standing out;
+  if (partition == nullptr) return out;
+  out.whole = partition->isr.size() >= partition->replicas.size();
+  out.offline = partition->leader == metadata::kNoLeader;
+  out.moving = !partition->adding_replicas.empty() || !partition->removing_replicas.empty();
+  if (!out.whole) out.in_sync = partition->isr.size();
+  return out;
+}
+
+bool replication(const metadata::MetadataChanges& changes, const metadata::MetadataImage& before,
+                 const metadata::MetadataImage& after) {
+  for (const auto& [id, partitions] : changes.partitions) {
+    for (const std::int32_t index : partitions) {
+      if (!(standing_of(before, id, index) == standing_of(after, id, index))) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Changes name_changes(const metadata::MetadataChanges& changes,
@@ -65,6 +97,7 @@ Changes name_changes(const metadata::MetadataChanges& changes,
   named.users = users(changes);
   named.principals = principals(changes, before, after);
   named.brokers = brokers(changes);
+  named.replication = replication(changes, before, after);
   return named;
 }
 

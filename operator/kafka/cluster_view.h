@@ -9,6 +9,7 @@
 
 #include "broker/common/ids.h"
 #include "broker/common/result.h"
+#include "broker/common/time.h"
 #include "broker/io/transport.h"
 #include "broker/security/acl.h"
 #include "broker/security/scram.h"
@@ -48,8 +49,27 @@ struct Changes {
   std::vector<std::string> principals;  // ACLs with this principal changed
   bool brokers = false;                 // registrations, fencing, features, broker configs
   bool state = false;                   // synced() flipped; the image need not have changed
+  bool replication = false;  // a partition lost its last replica in sync, or one of them,
+                             // or has them all again; or its replicas are moved
+  bool quorum = false;       // quorum() was asked for, or is another
 
   bool operator==(const Changes&) const = default;
+};
+
+/// The quorum as its leader described it. Offsets are left out: they are old when they arrive.
+struct QuorumDescription {
+  struct Replica {
+    std::int32_t node_id = 0;
+    broker::Uuid directory_id;  // zero where the quorum does not tell
+    bool caught_up = false;
+
+    bool operator==(const Replica&) const = default;
+  };
+  std::int32_t leader_id = -1;
+  std::int32_t leader_epoch = -1;
+  std::vector<Replica> voters;
+  std::vector<Replica> observers;
+  broker::Instant asked_at{};  // everything before was known to whoever answered
 };
 
 /// What one cluster looks like now, kept current by the metadata watch. Thread-safe.
@@ -65,6 +85,8 @@ class ClusterView {
   virtual std::string cluster_id() const = 0;
   /// Why it is not synced, for status; "" when it is.
   virtual std::string problem() const = 0;
+  /// Null until it was described once.
+  virtual std::shared_ptr<const QuorumDescription> quorum() const = 0;
 };
 
 /// The answer for one item of a batch: kNone, or Kafka's code and message.
@@ -107,6 +129,14 @@ struct ScramChange {
   broker::security::Bytes salted_password;
 };
 
+/// One change of the voters (KIP-853).
+struct VoterChange {
+  bool remove = false;
+  std::int32_t node_id = 0;
+  broker::Uuid directory_id;
+  broker::io::Endpoint endpoint;  // of the CONTROLLER listener, of one that is added
+};
+
 /// Administration, one request per call whatever the number of items (callers keep to 1,000).
 /// Thread-safe; `done` runs once, on the client's strand or on the caller's thread, and must not
 /// block. When the request as a whole fails, every item carries its code: kNetworkException and
@@ -123,6 +153,8 @@ class AdminClient {
   /// Exactly these bindings. An item without a match is kNone.
   virtual void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) = 0;
   virtual void alter_scram_credentials(std::vector<ScramChange> changes, Done done) = 0;
+  /// Through the leading controller; one result.
+  virtual void change_voter(VoterChange change, Done done) = 0;
 };
 
 /// One cluster's view and administration; disconnects when destroyed (no callback afterwards).
@@ -131,6 +163,9 @@ class ClusterConnection {
   virtual ~ClusterConnection() = default;
   virtual ClusterView& view() = 0;
   virtual AdminClient& admin() = 0;
+  /// Has the quorum described anew; `Changes::quorum` says when it is there. It is also asked when
+  /// the leader changes and when a node registers.
+  virtual void refresh_quorum() = 0;
 };
 
 /// Makes connections; one per process. `on_change` is called after the view shows the change, on

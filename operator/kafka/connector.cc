@@ -6,6 +6,7 @@
 #include "operator/kafka/admin.h"
 #include "operator/kafka/changes.h"
 #include "operator/kafka/metadata_watch.h"
+#include "operator/kafka/quorum_client.h"
 #include "operator/kafka/tls_material.h"
 
 namespace op::kafka {
@@ -42,6 +43,7 @@ class View final : public ClusterView {
   bool synced() const override { return locked(synced_); }
   std::string cluster_id() const override { return locked(cluster_id_); }
   std::string problem() const override { return locked(problem_); }
+  std::shared_ptr<const QuorumDescription> quorum() const override { return locked(quorum_); }
 
   /// The image before; null for the first.
   metadata::ImagePtr set_image(metadata::ImagePtr image) {
@@ -53,6 +55,12 @@ class View final : public ClusterView {
     const std::lock_guard lock(mutex_);
     problem_ = std::move(problem);
     return std::exchange(synced_, synced) != synced;
+  }
+  /// The one before; null for the first.
+  std::shared_ptr<const QuorumDescription> set_quorum(QuorumDescription quorum) {
+    auto shared = std::make_shared<const QuorumDescription>(std::move(quorum));
+    const std::lock_guard lock(mutex_);
+    return std::exchange(quorum_, std::move(shared));
   }
   void set_cluster_id(std::string cluster_id) {
     const std::lock_guard lock(mutex_);
@@ -71,7 +79,12 @@ class View final : public ClusterView {
   bool synced_ = false;
   std::string cluster_id_;
   std::string problem_ = "not connected yet";
+  std::shared_ptr<const QuorumDescription> quorum_;
 };
+
+bool same_members(const QuorumDescription& a, const QuorumDescription& b) {
+  return a.leader_id == b.leader_id && a.voters == b.voters && a.observers == b.observers;
+}
 
 /// The part that lives on the strand.
 class Link {
@@ -82,20 +95,48 @@ class Link {
       : view_(std::move(view)),
         gate_(std::move(gate)),
         on_change_(std::move(on_change)),
-        watch_(strand, transport, std::move(controllers), {}, events()),
+        watch_(strand, transport, controllers, {}, events()),
+        quorum_(strand, transport, std::move(controllers)),
         admin_(strand, transport, std::move(brokers), {}) {}
 
   void start() { watch_.start(); }
   Admin& admin() { return admin_; }
 
+  void refresh_quorum(bool wanted) {
+    wanted_ = wanted_ || wanted;
+    again_ = asking_;
+    if (asking_) return;
+    asking_ = true;
+    quorum_.describe(watch_.endpoint(), [this](Result<QuorumDescription> described) {
+      asking_ = false;
+      on_quorum(std::move(described));
+    });
+  }
+  void change_voter(const VoterChange& change, const AdminClient::Done& done) {
+    quorum_.change(change, view_->cluster_id(),
+                   [done](ItemResult result) { done({std::move(result)}); });
+  }
+
  private:
+  void on_quorum(Result<QuorumDescription> described) {
+    const bool again = std::exchange(again_, false);
+    if (described.ok()) {
+      const auto before = view_->set_quorum(*described);
+      const bool news = !before || !same_members(*before, *described);
+      if (news || std::exchange(wanted_, false)) tell({.quorum = true});
+    }
+    if (again) refresh_quorum(false);
+  }
+
   WatchEvents events() {
     return {
         .on_image = [this](const metadata::MetadataUpdate& update,
                            bool resynchronised) { on_image(update, resynchronised); },
         .on_state =
             [this](bool synced, const std::string& problem) {
-              if (view_->set_state(synced, problem)) tell({.state = true});
+              if (!view_->set_state(synced, problem)) return;
+              if (synced) refresh_quorum(false);  // perhaps by another leader
+              tell({.state = true});
             },
         .on_cluster_id = [this](const std::string& id) { view_->set_cluster_id(id); },
     };
@@ -105,6 +146,7 @@ class Link {
     const metadata::ImagePtr before = view_->set_image(update.image);
     if (resynchronised || before == nullptr) return tell({.everything = true});
     const Changes changes = name_changes(update.changes, *before, *update.image);
+    if (changes.brokers) refresh_quorum(false);
     if (!empty(changes)) tell(changes);
   }
 
@@ -116,7 +158,11 @@ class Link {
   const std::shared_ptr<Gate> gate_;
   const Connector::ChangeCallback on_change_;
   MetadataWatch watch_;
+  QuorumClient quorum_;
   Admin admin_;
+  bool asking_ = false;
+  bool again_ = false;   // asked for while the last question was under way
+  bool wanted_ = false;  // somebody waits for the answer
 };
 
 class Connection final : public ClusterConnection, private AdminClient {
@@ -138,6 +184,11 @@ class Connection final : public ClusterConnection, private AdminClient {
 
   ClusterView& view() override { return *view_; }
   AdminClient& admin() override { return *this; }
+  void refresh_quorum() override {
+    strand_.post([link = std::weak_ptr(link_)] {
+      if (const auto alive = link.lock()) alive->refresh_quorum(true);
+    });
+  }
 
  private:
   void create_topics(std::vector<NewTopic> topics, Done done) override {
@@ -160,6 +211,18 @@ class Connection final : public ClusterConnection, private AdminClient {
   }
   void alter_scram_credentials(std::vector<ScramChange> changes, Done done) override {
     run<AlterScramCredentials>(std::move(changes), std::move(done));
+  }
+
+  void change_voter(VoterChange change, Done done) override {
+    strand_.post([link = std::weak_ptr(link_), gate = gate_, change = std::move(change),
+                  done = std::move(done)]() mutable {
+      const std::shared_ptr<Link> alive = link.lock();
+      if (alive == nullptr) return;
+      alive->change_voter(change,
+                          [gate = std::move(gate), done = std::move(done)](ItemResults results) {
+                            gate->run([&] { done(std::move(results)); });
+                          });
+    });
   }
 
   template <class Operation>

@@ -44,6 +44,8 @@ class MetadataWatch {
   MetadataWatch& operator=(const MetadataWatch&) = delete;
 
   void start() { step(); }
+  /// The node that answers; the leader, while in step.
+  const broker::io::Endpoint& endpoint() const { return client_.endpoint(); }
 
  private:
   using PartitionData = broker::protocol::FetchResponse::PartitionData;

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<const Kind*, 17> kKinds{&kCluster,
+constexpr std::array<const Kind*, 18> kKinds{&kCluster,
                                              &kTopic,
                                              &kUser,
                                              &kAcl,
@@ -28,6 +28,7 @@ constexpr std::array<const Kind*, 17> kKinds{&kCluster,
                                              &kNetworkPolicy,
                                              &kLease,
                                              &kNamespace,
+                                             &kNode,
                                              &kPodDisruptionBudget};
 
 std::string text(const json& object, const char* key) {

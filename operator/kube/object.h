@@ -41,6 +41,7 @@ inline constexpr Kind kSecret{"", "v1", "Secret", "secrets"};
 inline constexpr Kind kServiceAccount{"", "v1", "ServiceAccount", "serviceaccounts"};
 inline constexpr Kind kPod{"", "v1", "Pod", "pods"};
 inline constexpr Kind kNamespace{"", "v1", "Namespace", "namespaces", false};
+inline constexpr Kind kNode{"", "v1", "Node", "nodes", false};
 inline constexpr Kind kPodDisruptionBudget{"policy", "v1", "PodDisruptionBudget",
                                            "poddisruptionbudgets"};
 inline constexpr Kind kNetworkPolicy{"networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"};

@@ -31,6 +31,8 @@ std::string resolve_image(const api::ImageSpec& image, const std::string& defaul
 std::string server_properties(const api::Cluster& cluster, const api::PoolSpec& pool);
 std::string node_properties(const api::Cluster& cluster, const api::PoolSpec& pool,
                             std::int32_t node_id);
+/// Whether the node's file is held back until it is known where the pod runs.
+bool awaits_rack(const api::Cluster& cluster, const api::PoolSpec& pool, std::int32_t node_id);
 /// What an empty disk is formatted with; see README.md.
 std::string cluster_json(const api::Cluster& cluster);
 

@@ -222,9 +222,19 @@ std::string node_properties(const api::Cluster& cluster, const api::PoolSpec& po
                              to_string(advertised_address(cluster, listener, node_id)));
   }
   out.add("advertised.listeners", advertised);
+  if (pool.has_role(api::Role::kBroker)) {
+    if (const auto* placement = placement_of(cluster, node_id);
+        placement && !placement->rack.empty())
+      out.add("broker.rack", placement->rack);
+  }
   out.add("log.dirs", std::string(detail::kDataDir) + "/kafka-log" + std::to_string(node_id));
   out.add("ssl.keystore.location", certs_file(std::to_string(node_id) + ".pem"));
   return out.take();
+}
+
+bool awaits_rack(const api::Cluster& cluster, const api::PoolSpec& pool, std::int32_t node_id) {
+  return cluster.spec.rack_topology_key && pool.has_role(api::Role::kBroker) &&
+         placement_of(cluster, node_id) == nullptr;
 }
 
 std::string cluster_json(const api::Cluster& cluster) {
@@ -235,7 +245,8 @@ std::string cluster_json(const api::Cluster& cluster) {
     controllers.push_back({{"id", controller.node_id},
                            {"directoryId", controller.directory_id},
                            {"host", pod_host(cluster, *pool, controller.node_id)},
-                           {"port", kControllerPort}});
+                           {"port", kControllerPort},
+                           {"formatted", cluster.status.formatted || controller.formatted}});
   }
   return json{{"clusterId", cluster.status.cluster_id},
               {"formatted", cluster.status.formatted},
@@ -253,6 +264,9 @@ std::string declared_digest(const api::Cluster& cluster, const api::PoolSpec& po
                    {"template", declared_template(pool.template_)},
                    {"authorization", static_cast<int>(cluster.spec.authorization.type)},
                    {"superUsers", cluster.spec.authorization.super_users}};
+  // Only where it is used: the digest of every other cluster stays what it was.
+  if (cluster.spec.rack_topology_key && pool.has_role(api::Role::kBroker))
+    declared["rack"] = *cluster.spec.rack_topology_key;
   json& config = declared["config"] = json::object();
   for (const auto& [key, value] : cluster.spec.config)
     if (!is_dynamic(key)) config[key] = value;
@@ -270,8 +284,11 @@ json config_map_object(const api::Cluster& cluster, const api::PoolSpec& pool) {
   json& data = out["data"];
   data["server.properties"] = server_properties(cluster, pool);
   data["cluster.json"] = cluster_json(cluster);
-  for (std::int32_t id : node_ids(pool))
+  for (std::int32_t id : node_ids(pool)) {
+    // A broker waits for its file: registered without its rack it would have to start again.
+    if (awaits_rack(cluster, pool, id)) continue;
     data[std::to_string(id) + ".properties"] = node_properties(cluster, pool, id);
+  }
   return out;
 }
 

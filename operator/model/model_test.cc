@@ -95,7 +95,8 @@ std::string rendered(const api::Cluster& cluster) {
 }
 
 TEST(ModelGolden, RendersWhatIsWrittenDown) {
-  for (const char* name : {"one_broker_nodeport", "one_broker_template"}) {
+  for (const char* name : {"one_broker_nodeport", "one_broker_template", "three_combined",
+                           "three_and_three", "five_combined"}) {
     SCOPED_TRACE(name);
     const fs::path path =
         fs::path(TEST_SOURCE_DIR) / "testdata" / (std::string(name) + ".out.yaml");
@@ -133,6 +134,30 @@ TEST(Model, BrokersAcceptTheConfigurationWithoutAWarning) {
   ASSERT_NE(mtls, nullptr);
   EXPECT_EQ(mtls->tls.truststore_path, "/etc/millrace/certs/users-ca.crt");
   parsed_config(load("one_broker_template"));
+}
+
+TEST(Model, EveryNodeOfEveryRoleAcceptsItsConfiguration) {
+  const api::Cluster cluster = load("three_and_three");
+  EXPECT_EQ(to_string(api::validate(cluster)), "");
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    for (const std::int32_t id : node_ids(pool)) {
+      const std::string text =
+          server_properties(cluster, pool) + node_properties(cluster, pool, id);
+      const auto parsed = broker::config::parse_broker_config(text, "server.properties", {});
+      ASSERT_TRUE(parsed.ok()) << parsed.error().detail << "\n" << text;
+      EXPECT_EQ(parsed->config.node_id.value, id);
+      EXPECT_EQ(parsed->config.is_controller, pool.name == "ctl");
+      EXPECT_EQ(parsed->config.is_broker, pool.name == "brk");
+    }
+  }
+}
+
+TEST(Model, ABrokerGetsItsFileWhenItsRackIsKnown) {
+  const api::Cluster cluster = load("three_combined");
+  EXPECT_FALSE(awaits_rack(cluster, cluster.spec.pools[0], 1));  // its node has no zone
+  EXPECT_TRUE(awaits_rack(cluster, cluster.spec.pools[0], 2));
+  EXPECT_NE(node_properties(cluster, cluster.spec.pools[0], 0).find("broker.rack=z0"),
+            std::string::npos);
 }
 
 TEST(Model, TheQuickstartIsWhatThisVersionCanDo) {

@@ -110,6 +110,12 @@ const api::PoolSpec* pool_of(const api::Cluster& cluster, std::int32_t node_id) 
   return nullptr;
 }
 
+const api::NodePlacement* placement_of(const api::Cluster& cluster, std::int32_t node_id) {
+  for (const api::NodePlacement& placement : cluster.status.placements)
+    if (placement.node_id == node_id) return &placement;
+  return nullptr;
+}
+
 std::map<std::string, std::string> selector_labels(const api::Cluster& cluster) {
   return {{"app.kubernetes.io/name", "millrace-broker"},
           {std::string(kClusterLabel), cluster_name(cluster)}};
@@ -141,6 +147,9 @@ Address advertised_address(const api::Cluster& cluster, const api::ListenerSpec&
     const api::PoolSpec* pool = pool_of(cluster, node_id);
     return {pool ? pod_host(cluster, *pool, node_id) : std::string(), listener.port};
   }
+  if (const auto chosen = listener.expose.node_ports.find(node_id);
+      chosen != listener.expose.node_ports.end())
+    return {listener.expose.advertised_host, chosen->second};
   const std::int32_t node_port = listener.expose.broker_base_port.value_or(0) + node_id;
   return {with_id(listener.expose.advertised_host, node_id),
           to_port(with_id(listener.expose.advertised_port, node_id), node_port)};
@@ -153,7 +162,8 @@ std::vector<Address> bootstrap_addresses(const api::Cluster& cluster,
     return {
         {bootstrap_service(cluster) + "." + cluster.metadata.namespace_ + ".svc", listener.port}};
   // One name for all brokers: the bootstrap port. A name for each: there is none for all of them.
-  if (!depends_on_id(expose.advertised_host) && expose.advertised_port.empty())
+  if (!depends_on_id(expose.advertised_host) && expose.advertised_port.empty() &&
+      expose.node_ports.empty())
     return {{expose.advertised_host, expose.bootstrap_port.value_or(listener.port)}};
   std::vector<Address> out;
   for (const api::PoolSpec& pool : cluster.spec.pools) {

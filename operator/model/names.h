@@ -48,6 +48,9 @@ std::int32_t broker_count(const api::Cluster& cluster);
 /// The pool that the node id belongs to; nullptr when none does.
 const api::PoolSpec* pool_of(const api::Cluster& cluster, std::int32_t node_id);
 
+/// Where the node was seen last; nullptr when it never was.
+const api::NodePlacement* placement_of(const api::Cluster& cluster, std::int32_t node_id);
+
 /// What Services and policies select by: app.kubernetes.io/name, millrace.io/cluster.
 std::map<std::string, std::string> selector_labels(const api::Cluster& cluster);
 std::map<std::string, std::string> object_labels(const api::Cluster& cluster);

@@ -14,19 +14,6 @@ namespace {
 
 namespace reason = api::reason;
 
-const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id) {
-  for (const ObservedPod& pod : in.pods)
-    if (pod.node_id == node_id) return &pod;
-  return nullptr;
-}
-
-bool is_outdated(const ClusterInput& in, const ObservedPod& pod) {
-  const api::PoolSpec* pool = model::pool_of(in.cluster, pod.node_id);
-  if (!pool) return false;
-  const auto wanted = in.declared_digests.find(pool->name);
-  return wanted != in.declared_digests.end() && wanted->second != pod.declared_digest;
-}
-
 /// Things that only the user can change.
 std::optional<Verdict> stalled(const ClusterInput& in) {
   if (!in.errors.empty()) return Verdict{in.errors.front().reason, api::to_string(in.errors)};
@@ -34,20 +21,6 @@ std::optional<Verdict> stalled(const ClusterInput& in) {
       in.cluster.status.cluster_id,
       in.observed_cluster_id.empty() ? in.cluster.status.cluster_id : in.observed_cluster_id, {},
       in.cluster.metadata);
-}
-
-std::optional<Verdict> node_is_missing(const ClusterInput& in, const api::PoolSpec& pool,
-                                       std::int32_t id) {
-  const std::string name = model::pod_name(in.cluster, pool, id);
-  const ObservedPod* pod = find_pod(in, id);
-  if (!pod) return Verdict{reason::kBrokersNotReady, "pod " + name + " does not exist yet"};
-  if (pod->unschedulable)
-    return Verdict{reason::kPodUnschedulable, "pod " + name + ": " + pod->problem};
-  if (!pod->problem.empty())
-    return Verdict{reason::kPodFailing, "pod " + name + ": " + pod->problem};
-  if (pod->deleting) return Verdict{reason::kBrokersNotReady, "pod " + name + " is stopping"};
-  if (!pod->ready) return Verdict{reason::kBrokersNotReady, "pod " + name + " is not ready"};
-  return std::nullopt;
 }
 
 std::optional<Verdict> broker_is_missing(const ClusterInput& in) {
@@ -65,16 +38,31 @@ std::optional<Verdict> broker_is_missing(const ClusterInput& in) {
   return std::nullopt;
 }
 
+/// A pod that cannot run is what stops a roll.
+std::optional<Verdict> rolling(const ClusterInput& in) {
+  if (!in.roll) return std::nullopt;
+  for (const api::PoolSpec& pool : in.cluster.spec.pools) {
+    for (std::int32_t id : model::node_ids(pool)) {
+      auto problem = node_problem(in, id);
+      if (problem && problem->reason != reason::kBrokersNotReady) return problem;
+    }
+  }
+  std::string message = std::to_string(in.roll->done) + " of " +
+                        detail::counted(in.roll->total, "pod") + " restarted";
+  if (!in.roll->waiting_for.empty()) message += "; " + in.roll->waiting_for;
+  return Verdict{reason::kRestartRequired, std::move(message)};
+}
+
 /// Why the cluster is not yet what was declared; the first that applies.
 std::optional<Verdict> unfinished(const ClusterInput& in) {
   if (!in.apply_problem.empty()) return Verdict{reason::kApplying, in.apply_problem};
+  if (auto verdict = rolling(in)) return verdict;
   for (const api::PoolSpec& pool : in.cluster.spec.pools)
     for (std::int32_t id : model::node_ids(pool))
-      if (auto verdict = node_is_missing(in, pool, id)) return verdict;
+      if (auto verdict = node_problem(in, id)) return verdict;
   for (const ObservedPod& pod : in.pods)
-    if (is_outdated(in, pod))
-      return Verdict{reason::kRestartRequired,
-                     "pod " + pod.name + " still runs what was declared before"};
+    if (const auto why = outdated(in, pod))
+      return Verdict{reason::kRestartRequired, "pod " + pod.name + " " + *why};
   return broker_is_missing(in);
 }
 
@@ -125,6 +113,39 @@ void fill_owned_config(const ClusterInput& in, api::ClusterStatus& status) {
   status.owned_config = std::move(owned);
 }
 
+/// A disk that was ready once and is empty now is a lost one.
+void fill_formatted(const ClusterInput& in, api::ClusterStatus& status) {
+  for (api::InitialController& controller : status.initial_controllers) {
+    const ObservedPod* pod = find_pod(in, controller.node_id);
+    if (pod && pod->ready) controller.formatted = true;
+  }
+}
+
+/// It works, but with less than it should have.
+std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus& status) {
+  if (!status.formatted) return std::nullopt;
+  if (status.ready_brokers < status.brokers)
+    return Verdict{reason::kBrokersNotReady, std::to_string(status.ready_brokers) + " of " +
+                                                 detail::counted(status.brokers, "broker") +
+                                                 " ready"};
+  for (const api::PoolSpec& pool : in.cluster.spec.pools)
+    for (const std::int32_t id : model::node_ids(pool))
+      if (auto problem = node_problem(in, id)) return problem;
+  if (!in.voter_problem.empty()) return Verdict{reason::kVoterLost, in.voter_problem};
+  if (in.quorum) {
+    const VoterAction action = next_voter_action(in.cluster, *in.quorum);
+    if (const auto* wait = std::get_if<WaitForQuorum>(&action)) return wait->why;
+    if (const auto* remove = std::get_if<RemoveVoter>(&action)) return remove->why;
+    if (const auto* add = std::get_if<AddVoter>(&action)) return add->why;
+  }
+  const ReplicationHealth health = replication_health(in);
+  if (health.under_replicated > 0)
+    return Verdict{reason::kUnderReplicated, detail::counted(health.under_replicated, "partition") +
+                                                 " with a replica that is not in sync, such as " +
+                                                 health.example};
+  return std::nullopt;
+}
+
 struct Judgement {
   std::optional<Verdict> stalled;
   std::optional<Verdict> unfinished;
@@ -152,12 +173,60 @@ void fill_conditions(const ClusterInput& in, const Judgement& judgement,
   set(api::condition::kReconciling, reconciling, reconciling ? *judgement.unfinished : as_expected);
   set(api::condition::kStalled, judgement.stalled.has_value(),
       judgement.stalled.value_or(as_expected));
-  const bool degraded = status.formatted && status.ready_brokers < status.brokers;
-  set(api::condition::kDegraded, degraded,
-      degraded ? Verdict{reason::kBrokersNotReady, good.message} : as_expected);
+  const auto degradation = degraded(in, status);
+  set(api::condition::kDegraded, degradation.has_value(), degradation.value_or(as_expected));
 }
 
 }  // namespace
+
+const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id) {
+  for (const ObservedPod& pod : in.pods)
+    if (pod.node_id == node_id) return &pod;
+  return nullptr;
+}
+
+std::optional<std::string> outdated(const ClusterInput& in, const ObservedPod& pod) {
+  const api::PoolSpec* pool = model::pool_of(in.cluster, pod.node_id);
+  if (!pool) return std::nullopt;
+  const auto wanted = in.declared_digests.find(pool->name);
+  if (wanted != in.declared_digests.end() && wanted->second != pod.declared_digest)
+    return "still runs what was declared before";
+  const auto* placement = model::placement_of(in.cluster, pod.node_id);
+  const auto* broker = in.image ? in.image->cluster.broker(broker::BrokerId{pod.node_id}) : nullptr;
+  if (!in.cluster.spec.rack_topology_key || !placement || !broker || !pod.ready ||
+      placement->node != pod.node || !pool->has_role(api::Role::kBroker))
+    return std::nullopt;
+  const std::string registered = broker->rack.value_or("");
+  if (registered == placement->rack) return std::nullopt;
+  return "is in rack \"" + placement->rack + "\" and says \"" + registered + "\"";
+}
+
+std::optional<Verdict> node_problem(const ClusterInput& in, std::int32_t node_id) {
+  const api::PoolSpec* pool = model::pool_of(in.cluster, node_id);
+  if (!pool) return std::nullopt;
+  const std::string name = model::pod_name(in.cluster, *pool, node_id);
+  const ObservedPod* pod = find_pod(in, node_id);
+  if (!pod) return Verdict{reason::kBrokersNotReady, "pod " + name + " does not exist yet"};
+  if (pod->unschedulable)
+    return Verdict{reason::kPodUnschedulable, "pod " + name + ": " + pod->problem};
+  if (!pod->problem.empty())
+    return Verdict{reason::kPodFailing, "pod " + name + ": " + pod->problem};
+  if (pod->deleting) return Verdict{reason::kBrokersNotReady, "pod " + name + " is stopping"};
+  if (!pod->ready) return Verdict{reason::kBrokersNotReady, "pod " + name + " is not ready"};
+  return std::nullopt;
+}
+
+std::vector<api::NodePlacement> unknown_placements(const api::Cluster& cluster,
+                                                   const std::vector<ObservedPod>& pods) {
+  std::vector<api::NodePlacement> out;
+  if (!cluster.spec.rack_topology_key) return out;
+  for (const ObservedPod& pod : pods) {
+    if (pod.node.empty() || model::pool_of(cluster, pod.node_id) == nullptr) continue;
+    const api::NodePlacement* known = model::placement_of(cluster, pod.node_id);
+    if (!known || known->node != pod.node) out.push_back({pod.node_id, pod.node, ""});
+  }
+  return out;
+}
 
 std::optional<api::ClusterStatus> plan_identity(const api::Cluster& cluster, const Identity& fresh,
                                                 const std::string& image) {
@@ -172,7 +241,7 @@ std::optional<api::ClusterStatus> plan_identity(const api::Cluster& cluster, con
       if (!pool.has_role(api::Role::kController)) continue;
       for (std::int32_t id : model::node_ids(pool))
         if (next < fresh.directory_ids.size())
-          status.initial_controllers.push_back({id, fresh.directory_ids[next++]});
+          status.initial_controllers.push_back({id, fresh.directory_ids[next++], false});
     }
   }
   if (status == cluster.status) return std::nullopt;
@@ -197,30 +266,12 @@ api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
   if (!judgement.stalled && !in.observed_cluster_id.empty())
     status.cluster_id = in.observed_cluster_id;
   if (in.image && in.synced) status.metadata_version = in.image->features.metadata_version();
+  if (in.quorum && in.quorum->leader_id >= 0) status.quorum_leader = in.quorum->leader_id;
+  fill_formatted(in, status);
+  status.roll = in.roll;
   if (!judgement.stalled && !judgement.unfinished) status.formatted = true;
   fill_conditions(in, judgement, status);
   return status;
-}
-
-RollAction next_roll_action(const ClusterInput& in) {
-  if (!in.errors.empty() || in.cluster.metadata.is_paused()) return Nothing{};
-  const auto restart = [](const ObservedPod& pod) {
-    return RestartBroker{pod.node_id,
-                         pod.name,
-                         pod.uid,
-                         {reason::kRestartRequired, "the declaration of its pod has changed"}};
-  };
-  for (const ObservedPod& pod : in.pods)
-    if (pod.deleting)
-      return WaitUntilReady{{reason::kBrokersNotReady, "pod " + pod.name + " is stopping"}};
-  for (const ObservedPod& pod : in.pods)
-    if (!pod.ready && is_outdated(in, pod)) return restart(pod);
-  for (const api::PoolSpec& pool : in.cluster.spec.pools)
-    for (std::int32_t id : model::node_ids(pool))
-      if (auto verdict = node_is_missing(in, pool, id)) return WaitUntilReady{*verdict};
-  for (const ObservedPod& pod : in.pods)
-    if (is_outdated(in, pod)) return restart(pod);
-  return Nothing{};
 }
 
 std::vector<std::pair<std::string, std::optional<std::string>>> plan_dynamic_config(

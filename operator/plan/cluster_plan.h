@@ -11,6 +11,8 @@
 #include "broker/metadata/image.h"
 #include "operator/api/cluster.h"
 #include "operator/api/validate.h"
+#include "operator/plan/quorum_plan.h"
+#include "operator/plan/roller.h"
 #include "operator/plan/types.h"
 
 namespace op::plan {
@@ -24,6 +26,7 @@ struct ObservedPod {
   std::string declared_digest;  // annotation of the running pod
   std::string problem;          // "ImagePullBackOff: …", "Unschedulable: …"; "" when none
   bool unschedulable = false;
+  std::string node;  // where it runs; "" until it is scheduled
 };
 
 struct ClusterInput {
@@ -37,8 +40,14 @@ struct ClusterInput {
   bool synced = false;              // the image is current
   std::string observed_cluster_id;  // "" until somebody answered
   std::string problem;              // why not synced
+  /// Unknown until the quorum has described itself, and always with one that cannot.
+  std::optional<ObservedQuorum> quorum;
+  bool quorum_is_current = false;  // asked for after the last change of a pod
+  /// What has to be done about the voters and cannot: "the brokers do not support AddRaftVoter".
+  std::string voter_problem;
   /// Failed writes to Kubernetes of this round: "Service orders-bootstrap: …".
   std::string apply_problem;
+  std::optional<api::RollStatus> roll;  // what plan_roll says; shown in status
   api::Timestamp now;
 };
 
@@ -52,26 +61,20 @@ struct Identity {
 std::optional<api::ClusterStatus> plan_identity(const api::Cluster& cluster, const Identity& fresh,
                                                 const std::string& image);
 
-/// The complete status: conditions Ready, Reconciling, Stalled, Degraded, listeners, pools.
+/// The nodes whose racks have to be looked up: their pods run where they did not run before.
+std::vector<api::NodePlacement> unknown_placements(const api::Cluster& cluster,
+                                                   const std::vector<ObservedPod>& pods);
+
+/// The complete status: conditions Ready, Reconciling, Stalled, Degraded,
+/// listeners, pools.
 api::ClusterStatus plan_cluster_status(const ClusterInput& in);
 
-struct Nothing {
-  bool operator==(const Nothing&) const = default;
-};
-struct WaitUntilReady {
-  Verdict why;
-  bool operator==(const WaitUntilReady&) const = default;
-};
-struct RestartBroker {
-  std::int32_t node_id = 0;
-  std::string pod;
-  std::string uid;  // delete only this one
-  Verdict why;
-  bool operator==(const RestartBroker&) const = default;
-};
-using RollAction = std::variant<Nothing, WaitUntilReady, RestartBroker>;
-/// One at a time, and unready ones first.
-RollAction next_roll_action(const ClusterInput& in);
+/// The pod of a node; nullptr when there is none.
+const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id);
+/// Why the node does not run as it should; nullopt: its pod is ready.
+std::optional<Verdict> node_problem(const ClusterInput& in, std::int32_t node_id);
+/// Why the pod must be restarted; nullopt: it runs what is declared.
+std::optional<std::string> outdated(const ClusterInput& in, const ObservedPod& pod);
 
 /// spec.config keys that apply at run time, as the difference to the cluster-wide dynamic
 /// configuration of the image. Only keys that the spec names or once named (status.owned_config)

@@ -432,7 +432,7 @@ TEST(ClusterPlan, RefusalStallsAndRestartsNobody) {
   const auto status = plan_cluster_status(in);
   EXPECT_TRUE(holds(status, "Stalled"));
   EXPECT_EQ(reason_of(status.conditions), "NotSupportedYet");
-  EXPECT_EQ(next_roll_action(in), RollAction(Nothing{}));
+  EXPECT_EQ(plan_roll(in).action, RollAction(Nothing{}));
 }
 
 TEST(ClusterPlan, AnotherClusterIdStallsAndIsNotTakenOver) {
@@ -449,11 +449,11 @@ TEST(ClusterPlan, RestartsAnOutdatedPodOnceAndByItsUid) {
   const MetadataImage image = one_broker();
   const api::Cluster cluster = make_cluster();
   ClusterInput in = running(cluster, image);
-  EXPECT_EQ(next_roll_action(in), RollAction(Nothing{}));
+  EXPECT_EQ(plan_roll(in).action, RollAction(Nothing{}));
   in.declared_digests = {{"main", "new"}};
-  EXPECT_EQ(std::get<RestartBroker>(next_roll_action(in)).uid, "u");
+  EXPECT_EQ(std::get<RestartBroker>(plan_roll(in).action).uid, "u");
   in.pods[0].deleting = true;
-  EXPECT_TRUE(std::holds_alternative<WaitUntilReady>(next_roll_action(in)));
+  EXPECT_TRUE(std::holds_alternative<WaitUntilReady>(plan_roll(in).action));
 }
 
 TEST(ClusterPlan, IssuesIdentityOnce) {
@@ -461,7 +461,7 @@ TEST(ClusterPlan, IssuesIdentityOnce) {
   cluster.status = {};
   const auto status = plan_identity(cluster, {"id", {"dir"}}, "image:1");
   ASSERT_TRUE(status.has_value());
-  EXPECT_EQ(status->initial_controllers, (std::vector<api::InitialController>{{0, "dir"}}));
+  EXPECT_EQ(status->initial_controllers, (std::vector<api::InitialController>{{0, "dir", false}}));
   cluster.status = *status;
   EXPECT_EQ(plan_identity(cluster, {"other", {"other"}}, "image:1"), std::nullopt);
 }

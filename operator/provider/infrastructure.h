@@ -29,8 +29,8 @@ class Infrastructure {
   /// Changes a Cluster where this infrastructure cannot do as it says: without pods there are no
   /// service names, so listeners are advertised on loopback. The resource itself stays.
   virtual void adapt(api::Cluster& cluster) const = 0;
-  /// True when the names of pods do not resolve and the certificate is checked against
-  /// `NodeName::headless_dns` instead.
+  /// True when the names of pods do not resolve and certificates are checked against "localhost"
+  /// instead, which each of them names.
   virtual bool connects_by_other_name() const = 0;
 };
 

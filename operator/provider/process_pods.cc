@@ -24,6 +24,8 @@ using broker::Instant;
 using nlohmann::json;
 using namespace std::chrono_literals;
 
+constexpr std::uint16_t kControllerPort = 9090;
+constexpr std::uint16_t kInternalPort = 9091;
 constexpr std::uint16_t kHttpPort = 9404;
 constexpr auto kProbeStarting = 50ms;
 constexpr auto kProbeRunning = 2s;
@@ -126,14 +128,26 @@ ProcessPods::~ProcessPods() { stop_all(); }
 
 std::uint16_t ProcessPods::port_of(const std::string& ns, const std::string& pod,
                                    std::uint16_t port) {
-  // User listeners are where the user said; only ours may move.
-  if (port != 9090 && port != 9091 && port != kHttpPort) return port;
   const std::string id = ns + "/" + pod + ":" + std::to_string(port);
   const std::lock_guard lock(mutex_);
   if (const auto found = ports_.find(id); found != ports_.end()) return found->second;
+  // User listeners are where the user said, unless they were claimed elsewhere; ours may move.
+  if (port != kControllerPort && port != kInternalPort) return port;
+  return claim(id, port);
+}
+
+std::uint16_t ProcessPods::claim_listener(const std::string& ns, const std::string& pod,
+                                          std::uint16_t port, std::uint16_t wanted) {
+  const std::string id = ns + "/" + pod + ":" + std::to_string(port);
+  const std::lock_guard lock(mutex_);
+  if (const auto found = ports_.find(id); found != ports_.end()) return found->second;
+  return claim(id, wanted);
+}
+
+std::uint16_t ProcessPods::claim(const std::string& id, std::uint16_t wanted) {
   const bool given = std::any_of(ports_.begin(), ports_.end(),
-                                 [&](const auto& entry) { return entry.second == port; });
-  const std::uint16_t chosen = !given && is_free(port) ? port : any_free_port();
+                                 [&](const auto& entry) { return entry.second == wanted; });
+  const std::uint16_t chosen = !given && is_free(wanted) ? wanted : any_free_port();
   ports_[id] = chosen;
   const auto kept = replace_small_file(options_.data + "/ports.json", json(ports_).dump());
   if (!kept.ok()) {
@@ -283,6 +297,8 @@ bool ProcessPods::write_files(Pod& pod, const Template& wanted) {
 }
 
 void ProcessPods::start(Pod& pod, const Template& wanted, Instant now) {
+  // Nobody remembers this one: another cluster may have taken it in the meantime.
+  pod.http_port = is_free(kHttpPort) ? kHttpPort : any_free_port();
   ChildProcess::Spec spec;
   spec.arguments = {options_.broker_program,
                     "run",
@@ -290,7 +306,7 @@ void ProcessPods::start(Pod& pod, const Template& wanted, Instant now) {
                     "--bootstrap",
                     folder(pod) + "/config/cluster.json",
                     "--http",
-                    "127.0.0.1:" + std::to_string(port_of(pod.key.ns, pod.key.name, kHttpPort))};
+                    "127.0.0.1:" + std::to_string(pod.http_port)};
   spec.environment = wanted.environment;
   spec.output_path = folder(pod) + "/log.json";
   auto started = ChildProcess::start(spec);
@@ -304,6 +320,7 @@ void ProcessPods::start(Pod& pod, const Template& wanted, Instant now) {
   broker::log_info("standalone", "broker started",
                    {{"pod", pod.key.name},
                     {"pid", static_cast<std::int64_t>(pod.process->pid())},
+                    {"http", static_cast<std::int64_t>(pod.http_port)},
                     {"log", spec.output_path}});
 }
 
@@ -332,7 +349,7 @@ void ProcessPods::check(Pod& pod, Instant now) {
 }
 
 void ProcessPods::probe(Pod& pod, Instant now) {
-  const bool ready = http_ok(port_of(pod.key.ns, pod.key.name, kHttpPort), "/readyz");
+  const bool ready = http_ok(pod.http_port, "/readyz");
   pod.probe_at = now + (ready ? broker::Duration(kProbeRunning) : broker::Duration(kProbeStarting));
   if (ready == pod.ready) return;
   pod.ready = ready;

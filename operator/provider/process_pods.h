@@ -33,6 +33,9 @@ class ProcessPods {
   /// Where the pod's machinery port is on loopback: the port itself if it was free when the pod was
   /// first seen, else another one; the same for ever. Thread-safe.
   std::uint16_t port_of(const std::string& ns, const std::string& pod, std::uint16_t port);
+  /// The same for a listener of users: `wanted` if that was free, for ever.
+  std::uint16_t claim_listener(const std::string& ns, const std::string& pod, std::uint16_t port,
+                               std::uint16_t wanted);
 
  private:
   struct Pod {
@@ -46,6 +49,7 @@ class ProcessPods {
     bool ready = false;
     int failures = 0;
     std::string files_version;  // of the objects whose content the files have
+    std::uint16_t http_port = 0;
   };
   struct Template;
 
@@ -58,6 +62,7 @@ class ProcessPods {
   void probe(Pod& pod, broker::Instant now);
   void report(const Pod& pod, const std::string& problem);
   std::string folder(const Pod& pod) const;
+  std::uint16_t claim(const std::string& id, std::uint16_t wanted);
 
   LocalStore& store_;
   const Options options_;

@@ -12,6 +12,7 @@
 
 #include "broker/common/log.h"
 #include "operator/api/cluster.h"
+#include "operator/model/names.h"
 #include "operator/provider/resource_files.h"
 #include "operator/provider/small_files.h"
 
@@ -109,12 +110,32 @@ broker::io::Endpoint Standalone::node_endpoint(const NodeName& node, std::uint16
 }
 
 void Standalone::adapt(api::Cluster& cluster) const {
+  cluster.spec.rack_topology_key.reset();  // one machine is one rack
   for (api::ListenerSpec& listener : cluster.spec.listeners) {
     listener.expose.type = api::ExposeType::kNodePort;
     listener.expose.advertised_host = "127.0.0.1";
     listener.expose.advertised_port = std::to_string(listener.port);
     listener.expose.bootstrap_port = listener.port;
     listener.expose.broker_base_port.reset();
+    give_ports(cluster, listener);
+  }
+}
+
+/// The first broker listens where the user said, the others a hundred further each.
+void Standalone::give_ports(const api::Cluster& cluster, api::ListenerSpec& listener) const {
+  std::int32_t wanted = listener.port;
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    if (!pool.has_role(api::Role::kBroker)) continue;
+    for (const std::int32_t id : model::node_ids(pool)) {
+      if (wanted == listener.port) {
+        listener.expose.node_ports[id] = listener.port;
+      } else {
+        listener.expose.node_ports[id] = pods_->claim_listener(
+            cluster.metadata.namespace_, model::pod_name(cluster, pool, id),
+            static_cast<std::uint16_t>(listener.port), static_cast<std::uint16_t>(wanted));
+      }
+      wanted += 100;
+    }
   }
 }
 

@@ -8,6 +8,10 @@
 #include "operator/provider/process_pods.h"
 #include "operator/provider/standalone_store.h"
 
+namespace op::api {
+struct ListenerSpec;
+}
+
 namespace op::provider {
 
 struct StandaloneOptions {
@@ -35,6 +39,7 @@ class Standalone final : public Infrastructure {
 
  private:
   void run(std::stop_token stop);
+  void give_ports(const api::Cluster& cluster, api::ListenerSpec& listener) const;
   void wake();
 
   const StandaloneOptions options_;

@@ -1,0 +1,80 @@
+#include "operator/plan/quorum_plan.h"
+
+#include <algorithm>
+
+#include "operator/model/names.h"
+
+namespace op::plan {
+
+namespace {
+
+namespace reason = api::reason;
+
+const QuorumReplica* find(const std::vector<QuorumReplica>& replicas, std::int32_t node_id) {
+  for (const QuorumReplica& replica : replicas)
+    if (replica.node_id == node_id) return &replica;
+  return nullptr;
+}
+
+std::string name_of(std::int32_t node_id) { return "controller " + std::to_string(node_id); }
+
+/// What would be left if this voter went: how many, and how many of them are current.
+struct Rest {
+  std::size_t voters = 0;
+  std::size_t caught_up = 0;
+
+  bool has_majority() const { return caught_up > voters / 2; }
+};
+
+Rest rest_without(const ObservedQuorum& quorum, std::int32_t node_id) {
+  Rest rest;
+  for (const QuorumReplica& voter : quorum.voters) {
+    if (voter.node_id == node_id) continue;
+    ++rest.voters;
+    rest.caught_up += voter.caught_up ? 1 : 0;
+  }
+  return rest;
+}
+
+VoterAction replace(const ObservedQuorum& quorum, const QuorumReplica& lost,
+                    const QuorumReplica& now) {
+  const std::string what = name_of(lost.node_id) + " came back with an empty disk";
+  if (!now.caught_up)
+    return WaitForQuorum{{reason::kVoterLost, what + " and is reading the metadata log"}};
+  const Rest rest = rest_without(quorum, lost.node_id);
+  if (lost.node_id == quorum.leader_id || rest.voters == 0 || !rest.has_majority())
+    return WaitForQuorum{
+        {reason::kVoterLost, what + "; the other controllers are not all current"}};
+  return RemoveVoter{lost.node_id, lost.directory_id, {reason::kVoterLost, what}};
+}
+
+}  // namespace
+
+const QuorumReplica* ObservedQuorum::voter(std::int32_t node_id) const {
+  return find(voters, node_id);
+}
+
+VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum& quorum) {
+  if (quorum.leader_id < 0 || quorum.voters.empty()) return KeepVoters{};
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    if (!pool.has_role(api::Role::kController)) continue;
+    for (const std::int32_t id : model::node_ids(pool)) {
+      const QuorumReplica* voter = quorum.voter(id);
+      const QuorumReplica* observer = find(quorum.observers, id);
+      if (voter == nullptr && observer == nullptr)
+        return WaitForQuorum{{reason::kVoterLost, name_of(id) + " is no voter and not there"}};
+      if (observer == nullptr || (voter && voter->directory_id == observer->directory_id)) continue;
+      if (voter != nullptr) {
+        if (voter->caught_up) continue;  // it votes: the observer is what its node was before
+        return replace(quorum, *voter, *observer);
+      }
+      const std::string what = name_of(id) + " is not a voter any more";
+      if (!observer->caught_up)
+        return WaitForQuorum{{reason::kVoterLost, what + " and is reading the metadata log"}};
+      return AddVoter{id, observer->directory_id, {reason::kVoterLost, what}};
+    }
+  }
+  return KeepVoters{};
+}
+
+}  // namespace op::plan

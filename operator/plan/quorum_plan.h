@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "broker/common/ids.h"
+#include "operator/api/cluster.h"
+#include "operator/plan/types.h"
+
+namespace op::plan {
+
+/// One replica of the metadata log. A directory id tells two disks of one node apart.
+struct QuorumReplica {
+  std::int32_t node_id = 0;
+  broker::Uuid directory_id;
+  bool caught_up = false;  // has what is committed, or had it a moment ago
+
+  bool operator==(const QuorumReplica&) const = default;
+};
+
+/// The quorum as its leader describes it.
+struct ObservedQuorum {
+  std::int32_t leader_id = -1;
+  std::vector<QuorumReplica> voters;
+  std::vector<QuorumReplica> observers;
+
+  const QuorumReplica* voter(std::int32_t node_id) const;
+  bool operator==(const ObservedQuorum&) const = default;
+};
+
+/// Nothing is wrong with the voters.
+struct KeepVoters {
+  bool operator==(const KeepVoters&) const = default;
+};
+/// A voter is lost, but nothing can be done safely at this moment.
+struct WaitForQuorum {
+  Verdict why;
+  bool operator==(const WaitForQuorum&) const = default;
+};
+struct RemoveVoter {
+  std::int32_t node_id = 0;
+  broker::Uuid directory_id;
+  Verdict why;
+  bool operator==(const RemoveVoter&) const = default;
+};
+struct AddVoter {
+  std::int32_t node_id = 0;
+  broker::Uuid directory_id;
+  Verdict why;
+  bool operator==(const AddVoter&) const = default;
+};
+using VoterAction = std::variant<KeepVoters, WaitForQuorum, RemoveVoter, AddVoter>;
+
+/// A controller whose disk was lost comes back with another directory id, as an observer (KIP-853).
+/// When it has caught up, the voter that it was is removed and the one that it is gets added: one
+/// change at a time, and only while a majority of those that remain has what is committed. Never
+/// touches a voter whose disk is still the one it voted with.
+VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum& quorum);
+
+}  // namespace op::plan
