@@ -9,6 +9,9 @@ from tools.lib import deploy
 
 NAMESPACE = "millrace-e2e"
 BOOTSTRAP_PORT, BROKER_PORT = 31100, 31101
+SUPER_USER = "chief"
+MTLS_LISTENER = {"name": "mtls", "port": 9094, "tls": {}, "authentication": [{"type": "Mtls"}]}
+TENANT = {"millrace-e2e": "tenant"}  # the label of namespaces that may declare any name
 
 
 def cluster_document(namespace, name, **spec):
@@ -22,13 +25,39 @@ def cluster_document(namespace, name, **spec):
     return document
 
 
+class Small(Scene):
+    """A Cluster `small` with Topic `shop`, User and ACL `service`: for tests that need one to break, in a namespace of its own."""
+
+    def wait_all_ready(self, seconds):
+        names = ("cluster.millrace.io/small", "topic.millrace.io/shop", "user.millrace.io/service", "acl.millrace.io/service")
+        self.kubernetes.kubectl("wait", "--for=condition=Ready", *names, "-n", self.namespace, f"--timeout={seconds}s", seconds=seconds + 10)
+
+
+def apply_small(kubernetes, namespace, folder="/nonexistent"):
+    cluster = cluster_document(namespace, "small")
+    cluster["spec"]["listeners"] = [li for li in cluster["spec"]["listeners"] if "expose" not in li]  # node ports are for one
+    scene = Small(kubernetes, namespace, "small", folder)
+    ref = {"clusterRef": {"name": "small"}}
+    kubernetes.apply([
+        cluster,
+        scene.resource("Topic", "shop", {**ref, "partitions": 3, "replicationFactor": 1, "config": {"retention.ms": 3600000},
+                                         "onDelete": "Delete"}),
+        scene.resource("User", "service", {**ref, "authentication": {"type": "ScramSha512"}}),
+        scene.resource("ACL", "service", {**ref, "userRef": {"name": "service"}, "roles": [{"type": "Producer", "topics": [{"name": "shop"}]}]}),
+    ])
+    return scene
+
+
 @pytest.fixture(scope="session")
 def scene(millrace, tmp_path_factory):
     """A Cluster with the Topic `orders`, the User `writer`, and an ACL that lets it do everything with names that begin so."""
     millrace.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=90s")  # of a run that was cut off
     with millrace.namespace(NAMESPACE):
         scene = Scene(millrace, NAMESPACE, "e2e", tmp_path_factory.mktemp("clients"))
-        millrace.apply(cluster_document(NAMESPACE, scene.cluster))
+        millrace.apply(cluster_document(NAMESPACE, scene.cluster,
+                                        authorization={"type": "Simple", "superUsers": [f"User:{SUPER_USER}"]},
+                                        tenants=[{"namespaceSelector": {"matchLabels": TENANT}, "prefixes": ["*"]}],
+                                        listeners=[*deploy.Quickstart().all("Cluster")[0]["spec"]["listeners"], MTLS_LISTENER]))
         scene.apply("User", "writer", authentication={"type": "ScramSha512"})
         scene.apply("Topic", "orders", partitions=3, replicationFactor=1)
         scene.apply("ACL", "writer", userRef={"name": "writer"}, rules=[

@@ -7,9 +7,6 @@ import pytest
 from e2e.lib.process import wait_until
 from tools.lib import deploy, ui
 
-# Long form until it has run twenty times on a quiet machine.
-pytestmark = pytest.mark.full
-
 RELEASE = ("millrace", "-n", deploy.NAMESPACE)
 
 

@@ -11,9 +11,6 @@ from tools.lib import paths
 sys.path.insert(0, str(paths.ROOT / "crds"))
 import check  # noqa: E402
 
-# Long form until it has run twenty times on a quiet machine.
-pytestmark = pytest.mark.full
-
 
 def test_every_file_of_rejected_is_refused_with_its_message(millrace):
     assert check.check_all(check.Kubectl(gobuild.bin_dir() / "kubectl", layout.kubeconfig())) == []

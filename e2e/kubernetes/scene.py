@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -99,19 +100,22 @@ class Scene:
         code, _, error = self.produce(user, topic, [b"?"], values, check=False, seconds=seconds)
         return error if code or "failed" in error.lower() else ""
 
-    def as_operator(self, tool, *arguments, check=True, seconds=120):
-        """Apache's tool with the operator's own certificate, on the listener between brokers: a super user's hand. The
-        names of pods are known in Kubernetes only, so Java gets a hosts file."""
-        secret = self.secret(f"{self.cluster}-operator-client")
+    def as_operator(self, tool, *arguments, **options):
+        """Apache's tool with the operator's own certificate, on the listener between brokers: a super user's hand."""
+        return self.with_certificate(self.secret(f"{self.cluster}-operator-client"), 9091, tool, *arguments, **options)
+
+    def with_certificate(self, secret, port, tool, *arguments, check=True, seconds=120):
+        """Apache's tool with the key and certificate of a Secret, at a port of the broker's pod. The names of pods are known
+        in Kubernetes only, so Java gets a hosts file."""
         host = f"{self.pod}.{self.cluster}-brokers.{self.namespace}.svc"
-        (self.folder / "operator.pem").write_bytes(secret["tls.key"] + secret["tls.crt"])
+        (self.folder / "client.pem").write_bytes(secret["tls.key"] + secret["tls.crt"])
         (self.folder / "cluster-ca.crt").write_bytes(self.secret(f"{self.cluster}-cluster-ca")["ca.crt"])
         address = self.kubernetes.get("pod", self.pod, self.namespace)["status"]["podIP"]
         (self.folder / "hosts").write_text(f"{address} {host}\n")
-        (self.folder / "operator.properties").write_text(properties_text({
-            "security.protocol": "SSL", "ssl.keystore.type": "PEM", "ssl.keystore.location": self.folder / "operator.pem",
+        (self.folder / "client.properties").write_text(properties_text({
+            "security.protocol": "SSL", "ssl.keystore.type": "PEM", "ssl.keystore.location": self.folder / "client.pem",
             "ssl.truststore.type": "PEM", "ssl.truststore.location": self.folder / "cluster-ca.crt"}))
-        return kafka_tool(tool, "--bootstrap-server", f"{host}:9091", "--command-config", self.folder / "operator.properties",
+        return kafka_tool(tool, "--bootstrap-server", f"{host}:{port}", "--command-config", self.folder / "client.properties",
                           *arguments, options=[f"-Djdk.net.hosts.file={self.folder / 'hosts'}"], check=check, seconds=seconds)
 
     def java_client_file(self, user, name, **more):
@@ -151,6 +155,23 @@ class Scene:
                 c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", []))
         wait_until(ready, seconds, "the broker's pod Ready", every=0.2)
         wait_until(lambda: self.condition("Cluster", self.cluster)[0] == "True", seconds, "the Cluster Ready", every=0.2)
+
+    def log_folder(self):
+        """The broker's log.dir, as the machine sees it."""
+        claim = self.kubernetes.get("pvc", f"data-0-{self.pod}", self.namespace)
+        spec = self.kubernetes.get("pv", claim["spec"]["volumeName"])["spec"]
+        return Path((spec.get("hostPath") or spec["local"])["path"]) / "kafka-log0"
+
+    def metadata_records(self):
+        """(milliseconds, type, data) of every record in the metadata log: who did what when, to the controller's own clock."""
+        copies = []
+        for segment in sorted((self.log_folder() / "__cluster_metadata-0").glob("*.log")):
+            copies.append(self.folder / segment.name)
+            copies[-1].write_bytes(segment.read_bytes())
+        out = kafka_tool("kafka-dump-log", "--cluster-metadata-decoder", "--files", ",".join(map(str, copies))).out
+        found = re.finditer(r"\| offset: \d+ CreateTime: (\d+) .*?payload: (\{.*\})", out)
+        payloads = [(int(m[1]), json.loads(m[2])) for m in found]
+        return [(at, payload["type"], payload["data"]) for at, payload in payloads]
 
     def broker_process(self):
         return host_processes(self.broker_pod()["metadata"]["uid"], "millrace-broker")[0]

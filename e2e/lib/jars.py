@@ -42,6 +42,25 @@ def ensure():
     return target
 
 
+def compiled(source):
+    """The folder with the classes of a Java file; compiled once per machine."""
+    key = hashlib.sha256(source.read_bytes() + ensure().name.encode()).hexdigest()[:16]
+    target = paths.cache_dir() / "classes" / f"{source.stem}-{key}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=target.parent))
+        result = subprocess.run(["javac", "-nowarn", "-proc:none", "-cp", f"{ensure()}/*", "-d", scratch, source],
+                                capture_output=True, text=True, timeout=120)
+        if result.returncode != 0:
+            shutil.rmtree(scratch)
+            raise AssertionError(f"{source}:\n{result.stdout}{result.stderr}")
+        try:
+            os.replace(scratch, target)
+        except OSError:  # another run was faster
+            shutil.rmtree(scratch)
+    return target
+
+
 def java(main_class, *arguments, heap="256m", options=()):
     """The command line that runs a class of the jars. -Xshare and one compiler tier: most tools live for a second only."""
     return ["java", f"-Xmx{heap}", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",

@@ -54,10 +54,11 @@ class Kubernetes:
         self.kubectl("wait", f"--for=condition={condition}", resource, *where, f"--timeout={seconds}s", seconds=seconds + 10)
 
     @contextlib.contextmanager
-    def namespace(self, name, wait=True):
+    def namespace(self, name, wait=True, labels=None):
         """A namespace that is gone, with all in it, when the block ends; without `wait` it goes in its own time. (Kubernetes
         looks every eight seconds whether the last pods of a namespace are gone.)"""
-        self.kubectl("create", "namespace", name)
+        self.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace",
+                                                            "metadata": {"name": name, "labels": labels or {}}}))
         try:
             yield name
         finally:

@@ -56,6 +56,14 @@ def kubeconfig(name="admin"):
     return root() / "pki" / f"{name}.kubeconfig"
 
 
+def audit_policy():
+    return root() / "audit-policy.json"
+
+
+def audit_log():
+    return root() / "log" / "audit.log"
+
+
 def api_url():
     return f"https://{node_address(0)}:{API_PORT}"
 

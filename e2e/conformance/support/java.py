@@ -1,40 +1,20 @@
 """Java programs of the tests: compiled once per machine, run on Apache's jars."""
 
-import hashlib
 import json
-import os
 import queue
-import shutil
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
 from e2e.lib import jars
 from e2e.lib.kafka import TOOLS, Outcome
-from tools.lib import paths
 
 SOURCES = Path(__file__).resolve().parents[1] / "java"
 
 
 def compiled(name):
     """The folder with the classes of java/<name>.java."""
-    source = SOURCES / f"{name}.java"
-    key = hashlib.sha256(source.read_bytes() + jars.ensure().name.encode()).hexdigest()[:16]
-    target = paths.cache_dir() / "classes" / f"{name}-{key}"
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=target.parent))
-        result = subprocess.run(["javac", "-nowarn", "-proc:none", "-cp", f"{jars.ensure()}/*", "-d", scratch, source],
-                                capture_output=True, text=True, timeout=120)
-        if result.returncode != 0:
-            shutil.rmtree(scratch)
-            raise AssertionError(f"{source}:\n{result.stdout}{result.stderr}")
-        try:
-            os.replace(scratch, target)
-        except OSError:  # another run was faster
-            shutil.rmtree(scratch)
-    return target
+    return jars.compiled(SOURCES / f"{name}.java")
 
 
 def command(name, *arguments, heap="256m"):
