@@ -60,13 +60,12 @@ const Voter* VoterSet::find(BrokerId id) const {
   return nullptr;
 }
 
-Slice leader_change_batch(const BatchPosition& at, BrokerId leader, const VoterSet& voters) {
+Slice leader_change_batch(const BatchPosition& at, BrokerId leader, const VoterSet& voters,
+                          std::span<const BrokerId> granting_voters) {
   protocol::LeaderChangeMessage message;
   message.leader_id = leader.value;
-  for (const Voter& voter : voters.voters) {
-    message.voters.push_back({voter.id.value});
-    if (voter.id == leader) message.granting_voters.push_back({voter.id.value});
-  }
+  for (const Voter& voter : voters.voters) message.voters.push_back({voter.id.value});
+  for (const BrokerId voter : granting_voters) message.granting_voters.push_back({voter.value});
   return control_batch(at, ControlType::kLeaderChange, message);
 }
 
@@ -102,11 +101,12 @@ Slice snapshot_footer_batch(const BatchPosition& at) {
   return control_batch(at, ControlType::kSnapshotFooter, protocol::SnapshotFooterRecord());
 }
 
-Result<void> apply_control_batch(const record::Batch& batch, VoterSet& voters) {
+Result<bool> apply_control_batch(const record::Batch& batch, VoterSet& voters) {
+  bool carries_voters = false;
   ASSIGN_OR_RETURN(auto records, record::RecordIterator::open(batch));
   for (;;) {
     ASSIGN_OR_RETURN(const auto record, records.next());
-    if (!record) return {};
+    if (!record) return carries_voters;
     ASSIGN_OR_RETURN(const auto type, record::parse_control_key(record->key));
     if (!type || !record->value) continue;
     const Slice value = records.share(*record->value);
@@ -114,9 +114,11 @@ Result<void> apply_control_batch(const record::Batch& batch, VoterSet& voters) {
       ASSIGN_OR_RETURN(const auto message,
                        protocol::decode<protocol::KRaftVersionRecord>(value, 0));
       voters.kraft_version = message.kraft_version;
+      carries_voters = true;
     } else if (*type == ControlType::kKRaftVoters) {
       ASSIGN_OR_RETURN(const auto message, protocol::decode<protocol::VotersRecord>(value, 0));
       voters = decode_voters(message, voters.kraft_version);
+      carries_voters = true;
     }
   }
 }

@@ -1,17 +1,28 @@
+// MetadataLog: loading, appending and committing. Elections, following, being read and voter
+// changes are in files of their own.
 #include "broker/quorum/metadata_log.h"
 
+#include <algorithm>
+
 #include "broker/common/log.h"
-#include "broker/metadata/snapshot.h"
 #include "broker/quorum/control_records.h"
 #include "broker/quorum/data_batch.h"
-#include "broker/quorum/election_state.h"
-#include "broker/quorum/parked_fetch.h"
+#include "broker/quorum/metadata_log_parts.h"
 
 namespace broker::quorum {
 namespace {
 
 constexpr std::size_t kReplayChunk = 4 << 20;
 constexpr storage::SnapshotId kFormatCheckpoint{Offset{0}, LeaderEpoch{0}};
+
+RaftOptions raft_options(const MetadataLogOptions& options) {
+  return {.self = {options.node_id, options.directory_id},
+          .is_controller = options.is_controller,
+          .election_timeout = options.election_timeout,
+          .election_backoff_max = options.election_backoff_max,
+          .fetch_timeout = options.fetch_timeout,
+          .seed = options.seed};
+}
 
 }  // namespace
 
@@ -20,71 +31,59 @@ MetadataLog::MetadataLog(Ports ports, std::shared_ptr<storage::Log> log, Metadat
 
 MetadataLog::~MetadataLog() { *alive_ = false; }
 
+// --- start and stop ---
+
 Result<void> MetadataLog::start(QuorumListener& listener) {
   ports_.strand.check_current();
   listener_ = &listener;
   last_snapshot_ = ports_.strand.now();
-  RETURN_IF_ERROR(load_snapshot());
-  // Control batches of the log may name newer voters than the snapshot.
-  const Offset from = snapshot_ ? snapshot_->end_offset : log_->log_start_offset();
-  const Offset loaded_end = log_->log_end_offset();
-  for (Offset at = from; at < loaded_end;) {
-    ASSIGN_OR_RETURN(const auto read, log_->read(at, loaded_end, kReplayChunk, true));
-    record::BatchReader batches(read.records);
-    for (;;) {
-      ASSIGN_OR_RETURN(const auto batch, batches.next());
-      if (!batch) break;
-      if (batch->header().is_control()) RETURN_IF_ERROR(apply_control_batch(*batch, voters_));
-    }
-    at = read.next_offset;
+  RETURN_IF_ERROR(load());
+  ASSIGN_OR_RETURN(const auto stored, read_election_state(ports_.files, log_->directory()));
+  core_.emplace(raft_options(options_), stored, voters_.current(), log_end(), high_watermark_);
+  RETURN_IF_ERROR(check_reachable());
+  reported_leader_ = {std::nullopt, LeaderEpoch{-1}, std::nullopt};
+  blocking_ = is_voter() && voters().voters.size() == 1;
+  core_->start(ports_.strand.now());
+  run();
+  blocking_ = false;
+  if (failure_) return *failure_;
+  if (!announced_) {
+    log_info(kLogger, "joins the metadata quorum",
+             {{"epoch", epoch().value},
+              {"voters", voters().voters.size()},
+              {"isVoter", is_voter()},
+              {"logEnd", log_end_offset().value}});
+    report_leader();
+    follow();
   }
-  if (voters_.voters.size() != 1 ||
-      voters_.find(options_.node_id, options_.directory_id) == nullptr) {
-    return Error{ErrorCode::kInconsistentVoterSet,
-                 "the quorum has " + std::to_string(voters_.voters.size()) +
-                     " voters and this disk (node " + std::to_string(options_.node_id.value) +
-                     ", directory " + options_.directory_id.to_string() +
-                     ") must be the only one: quorums of several voters are not supported yet"};
-  }
-  RETURN_IF_ERROR(take_office());
-  RETURN_IF_ERROR(hand_over(from, loaded_end));
-  leader_ = true;
-  listener_->on_leader_change(leader());
-  listener_->on_high_watermark(high_watermark_);
-  listener_->on_leader(epoch_);
   return {};
 }
 
-LeaderAndEpoch MetadataLog::leader() const {
-  const Voter* self = voters_.find(options_.node_id, options_.directory_id);
-  if (!leader_ || self == nullptr) return {std::nullopt, epoch_, std::nullopt};
-  return {self->id, epoch_, self->endpoint};
-}
-
-bool MetadataLog::is_voter() const {
-  return voters_.find(options_.node_id, options_.directory_id) != nullptr;
-}
-
-void MetadataLog::resign(Task done) { ports_.strand.post(std::move(done)); }
-
-void MetadataLog::stop() {
-  ports_.strand.check_current();
-  leader_ = false;
-  listener_ = nullptr;
-  wake_fetches();
+Result<void> MetadataLog::load() {
+  RETURN_IF_ERROR(load_snapshot());
+  const Offset from = snapshot_ ? snapshot_->end_offset : log_->log_start_offset();
+  RETURN_IF_ERROR(load_voters(from));
+  high_watermark_ = handed_over_ = from;
+  // What an earlier process wrote may be in the page cache only: the core takes it for synced.
+  return log_->flush(ports_.strand.wall_now());
 }
 
 Result<void> MetadataLog::load_snapshot() {
   const std::string& directory = log_->directory();
   RETURN_IF_ERROR(storage::remove_unfinished_snapshots(ports_.files, directory));
   ASSIGN_OR_RETURN(const auto ids, storage::list_snapshots(ports_.files, directory));
+  voters_.reset({0, options_.static_voters}, Offset{-1});
   if (ids.empty()) {
+    if (!options_.static_voters.empty() || !options_.bootstrap_servers.empty()) return {};
     return Error{ErrorCode::kSnapshotNotFound,
                  directory + " has no checkpoint: format the directory first"};
   }
   ASSIGN_OR_RETURN(LoadedSnapshot snapshot, read_snapshot(ports_.files, directory, ids.back()));
-  voters_ = snapshot.voters;
-  if (snapshot.id == kFormatCheckpoint) return {};
+  const bool formatting = snapshot.id == kFormatCheckpoint;
+  if (snapshot.voters.kraft_version > 0) {
+    voters_.reset(snapshot.voters, formatting ? Offset{-1} : snapshot.id.end_offset + -1);
+  }
+  if (formatting) return {};
   snapshot_ = snapshot.id;
   if (log_->log_end_offset() < snapshot.id.end_offset) {
     RETURN_IF_ERROR(
@@ -94,39 +93,160 @@ Result<void> MetadataLog::load_snapshot() {
   return {};
 }
 
-/// With one voter the election is won by standing: the new epoch is made durable, then announced in
-/// the log.
-Result<void> MetadataLog::take_office() {
-  const std::string& directory = log_->directory();
-  ASSIGN_OR_RETURN(const auto stored, read_election_state(ports_.files, directory));
-  std::int32_t last_epoch = stored ? stored->epoch.value : 0;
-  if (const auto epoch = log_->latest_epoch()) last_epoch = std::max(last_epoch, epoch->value);
-  if (snapshot_) last_epoch = std::max(last_epoch, snapshot_->epoch.value);
-  epoch_ = LeaderEpoch{last_epoch + 1};
-  RETURN_IF_ERROR(write_election_state(ports_.files, directory,
-                                       {options_.node_id, epoch_, std::nullopt, kZeroUuid}));
-
-  const WallMs now = ports_.strand.wall_now();
-  log_->assign_epoch_start(epoch_);
-  const bool first_office = log_->log_end_offset() == Offset{0};
-  const auto append = [&](const Slice& batch) -> Result<void> {
-    auto info = log_->append_as_leader(batch, epoch_, storage::AppendOrigin::kRaftLeader, now);
-    return info.ok() ? Result<void>() : Result<void>(info.error());
-  };
-  const BatchPosition at{log_->log_end_offset(), epoch_, now};
-  RETURN_IF_ERROR(append(leader_change_batch(at, options_.node_id, voters_)));
-  if (first_office && voters_.kraft_version > 0) {
-    // The voter set of the format checkpoint enters the log, so that snapshots and followers get
-    // it.
-    RETURN_IF_ERROR(append(kraft_version_batch(at, voters_.kraft_version)));
-    RETURN_IF_ERROR(append(voters_batch(at, voters_)));
+/// Control batches of the log may name newer voters than the snapshot.
+Result<void> MetadataLog::load_voters(Offset from) {
+  const Offset end = log_->log_end_offset();
+  for (Offset at = from; at < end;) {
+    ASSIGN_OR_RETURN(const auto read, log_->read(at, end, kReplayChunk, true));
+    record::BatchReader batches(read.records);
+    for (;;) {
+      ASSIGN_OR_RETURN(const auto batch, batches.next());
+      if (!batch) break;
+      ASSIGN_OR_RETURN([[maybe_unused]] const bool any, voters_.add(*batch));
+    }
+    at = read.next_offset;
   }
-  RETURN_IF_ERROR(log_->flush(now));
-  high_watermark_ = log_->log_end_offset();
-  log_info("quorum", "leads the metadata quorum",
-           {{"epoch", epoch_.value}, {"highWatermark", high_watermark_.value}});
   return {};
 }
+
+/// A node that is no voter needs somebody to ask for the leader.
+Result<void> MetadataLog::check_reachable() const {
+  if (is_voter() || !options_.bootstrap_servers.empty()) return {};
+  const bool others = std::any_of(voters().voters.begin(), voters().voters.end(),
+                                  [&](const Voter& voter) { return voter.id != options_.node_id; });
+  if (others) return {};
+  return Error{ErrorCode::kInconsistentVoterSet,
+               "this disk (node " + std::to_string(options_.node_id.value) + ", directory " +
+                   options_.directory_id.to_string() + ") is none of the " +
+                   std::to_string(voters().voters.size()) +
+                   " voters, and controller.quorum.bootstrap.servers names nobody to ask"};
+}
+
+void MetadataLog::stop() {
+  ports_.strand.check_current();
+  if (std::exchange(stopped_, true)) return;
+  for (io::TimerId* timer : {&timer_, &fetch_timer_}) {
+    ports_.strand.cancel(std::exchange(*timer, io::kNoTimer));
+  }
+  ++generation_;
+  steps_.clear();
+  download_.reset();
+  finish_voter_changes(ErrorCode::kBrokerNotAvailable);
+  listener_ = nullptr;
+  wake_fetches();
+  if (on_resigned_) std::exchange(on_resigned_, nullptr)();
+}
+
+void MetadataLog::fail(const Error& error) {
+  if (failure_ || stopped_) return;
+  failure_ = error;
+  log_error(kLogger, "the metadata log failed: this node stops", {{"error", to_string(error)}});
+  finish_voter_changes(ErrorCode::kKafkaStorageError);
+  if (listener_ != nullptr) listener_->on_fatal(error);
+  wake_fetches();
+}
+
+// --- what is known ---
+
+bool MetadataLog::leads() const { return running() && core_->leads() && office_ == core_->epoch(); }
+
+LeaderAndEpoch MetadataLog::leader() const { return core_ ? core_->leader() : LeaderAndEpoch{}; }
+
+const VoterSet& MetadataLog::voters() const {
+  static const VoterSet kNone;
+  return core_ ? core_->voters() : kNone;
+}
+
+bool MetadataLog::is_voter() const { return core_ && core_->is_voter(); }
+
+LogEnd MetadataLog::log_end() const {
+  LeaderEpoch epoch = snapshot_ ? snapshot_->epoch : LeaderEpoch{0};
+  if (const auto latest = log_->latest_epoch()) epoch = std::max(epoch, *latest);
+  return {epoch, log_->log_end_offset()};
+}
+
+/// The core hears of the log's end and of the voters in it.
+void MetadataLog::note_log_end() {
+  core_->on_log_end(log_end());
+  const CurrentVoters current = voters_.current();
+  if (current.set != core_->voters()) core_->set_voters(ports_.strand.now(), current);
+}
+
+// --- appending ---
+
+Result<Offset> MetadataLog::append(const metadata::MetadataRecords& records,
+                                   std::int16_t metadata_version) {
+  ports_.strand.check_current();
+  if (!leads() || !announced_) return ErrorCode::kNotLeaderOrFollower;
+  CHECK(!records.empty());
+  const WallMs now = ports_.strand.wall_now();
+  ASSIGN_OR_RETURN(const Slice batch, encode_data_batch({log_->log_end_offset(), epoch(), now},
+                                                        records, metadata_version));
+  auto info = log_->append_as_leader(batch, epoch(), storage::AppendOrigin::kRaftLeader, now);
+  if (!info.ok()) {
+    fail(info.error());
+    return info.error();
+  }
+  bytes_since_snapshot_ += static_cast<std::int64_t>(info->bytes);
+  core_->on_log_end(log_end());
+  publish_appended();
+  return info->last_offset;
+}
+
+Result<void> MetadataLog::append_control(const Slice& batch) {
+  ASSIGN_OR_RETURN(const auto info,
+                   log_->append_as_leader(batch, epoch(), storage::AppendOrigin::kRaftLeader,
+                                          ports_.strand.wall_now()));
+  bytes_since_snapshot_ += static_cast<std::int64_t>(info.bytes);
+  ASSIGN_OR_RETURN([[maybe_unused]] const bool any, voters_.add(record::Batch{batch}));
+  note_log_end();
+  return {};
+}
+
+/// On a later turn: what is decided in this one shares a single sync, and a single answer to each
+/// follower, which need not wait for that sync.
+void MetadataLog::publish_appended() {
+  if (std::exchange(publishing_, true)) return;
+  ports_.strand.post([this, alive = alive_] {
+    if (!*alive) return;
+    publishing_ = false;
+    if (!running()) return;
+    wake_fetches();
+    start_flush();
+  });
+}
+
+void MetadataLog::start_flush() {
+  if (flushing_) return;
+  auto job = log_->prepare_flush();
+  if (!job.ok()) return fail(job.error());
+  flushing_ = true;
+  struct Flush {
+    storage::FlushJob job;
+    Result<void> outcome;
+  };
+  auto flush = std::make_shared<Flush>(Flush{std::move(*job), {}});
+  ports_.workers.run(
+      ports_.strand, [flush] { flush->outcome = flush->job.run(); },
+      [this, alive = alive_, flush] {
+        if (*alive) on_flushed(flush->job, flush->outcome);
+      });
+}
+
+void MetadataLog::on_flushed(const storage::FlushJob& job, const Result<void>& outcome) {
+  flushing_ = false;
+  const auto completed = log_->complete_flush(job, outcome, ports_.strand.wall_now());
+  if (!completed.ok()) return fail(completed.error());
+  if (!running()) return;
+  core_->on_synced(ports_.strand.now(), log_->recovery_point());
+  if (log_->recovery_point() < log_->log_end_offset()) start_flush();
+  run();
+  if (awaiting_sync_ && running() && log_->recovery_point() >= log_->log_end_offset()) {
+    on_caught_up_on_disk();
+  }
+}
+
+// --- committing ---
 
 Result<void> MetadataLog::hand_over(Offset from, Offset to) {
   for (Offset at = from; at < to;) {
@@ -150,120 +270,25 @@ Result<void> MetadataLog::hand_over(Offset from, Offset to) {
   return {};
 }
 
-Result<Offset> MetadataLog::append(const metadata::MetadataRecords& records,
-                                   std::int16_t metadata_version) {
-  ports_.strand.check_current();
-  if (!leader_) return ErrorCode::kNotLeaderOrFollower;
-  CHECK(!records.empty());
-  const WallMs now = ports_.strand.wall_now();
-  ASSIGN_OR_RETURN(const Slice batch, encode_data_batch({log_->log_end_offset(), epoch_, now},
-                                                        records, metadata_version));
-  auto info = log_->append_as_leader(batch, epoch_, storage::AppendOrigin::kRaftLeader, now);
-  if (!info.ok()) {
-    fail(info.error());
-    return info.error();
-  }
-  bytes_since_snapshot_ += static_cast<std::int64_t>(info->bytes);
-  if (!flushing_) {
-    // On a later turn: what is decided in this one shares a single sync.
-    flushing_ = true;
-    ports_.strand.post([this, alive = alive_] {
-      if (*alive) start_flush();
-    });
-  }
-  return info->last_offset;
-}
-
-void MetadataLog::start_flush() {
-  auto job = log_->prepare_flush();
-  if (!job.ok()) return fail(job.error());
-  struct Flush {
-    storage::FlushJob job;
-    Result<void> outcome;
-  };
-  auto flush = std::make_shared<Flush>(Flush{std::move(*job), {}});
-  ports_.workers.run(
-      ports_.strand, [flush] { flush->outcome = flush->job.run(); },
-      [this, alive = alive_, flush] {
-        if (*alive) on_flushed(flush->job, flush->outcome);
-      });
-}
-
-void MetadataLog::on_flushed(const storage::FlushJob& job, const Result<void>& outcome) {
-  const auto completed = log_->complete_flush(job, outcome, ports_.strand.wall_now());
-  if (!completed.ok()) return fail(completed.error());
-  high_watermark_ = job.up_to;
-  if (high_watermark_ < log_->log_end_offset()) {
-    start_flush();
-  } else {
-    flushing_ = false;
-  }
-  if (listener_ != nullptr) listener_->on_high_watermark(high_watermark_);
-  wake_fetches();
-  maybe_snapshot();
-}
-
-void MetadataLog::fail(const Error& error) {
-  if (!leader_) return;
-  leader_ = false;
-  log_error("quorum", "the metadata log cannot be written: this node stops",
-            {{"error", to_string(error)}});
-  if (listener_ != nullptr) listener_->on_fatal(error);
-}
-
-void MetadataLog::maybe_snapshot() {
-  const Instant now = ports_.strand.now();
-  const bool due = bytes_since_snapshot_ >= options_.snapshot_after_bytes ||
-                   (bytes_since_snapshot_ > 0 && now - last_snapshot_ >= options_.snapshot_after);
-  if (!due || snapshotting_ || listener_ == nullptr) return;
-  const metadata::ImagePtr image = listener_->committed_image();
-  if (image == nullptr || image->provenance.offset.value < 0) return;
-  const storage::SnapshotId id{image->provenance.offset + 1, image->provenance.epoch};
-  if (snapshot_ && id <= *snapshot_) return;
-  snapshotting_ = true;
-  bytes_since_snapshot_ = 0;
-  last_snapshot_ = now;
-  auto outcome = std::make_shared<Result<void>>();
-  ports_.workers.run(
-      ports_.strand,
-      [outcome, image, id, voters = voters_, directory = log_->directory(), &files = ports_.files,
-       wall = ports_.strand.wall_now()] {
-        *outcome = write_snapshot(files, directory, id, image->provenance.timestamp, voters,
-                                  metadata::image_records(*image),
-                                  image->features.metadata_version(), wall);
-      },
-      [this, alive = alive_, id, outcome] {
-        if (*alive) on_snapshot_written(id, *outcome);
-      });
-}
-
-void MetadataLog::on_snapshot_written(storage::SnapshotId id, const Result<void>& outcome) {
-  snapshotting_ = false;
-  if (!outcome.ok()) {
-    // The log still has everything: the next snapshot may succeed.
-    return log_warn("quorum", "snapshot failed", {{"error", to_string(outcome.error())}});
-  }
-  snapshot_ = id;
-  log_info("quorum", "snapshot written", {{"file", storage::snapshot_file_name(id)}});
-  if (const auto cleaned = clean_up(); !cleaned.ok()) {
-    log_warn("quorum", "old metadata was not removed", {{"error", to_string(cleaned.error())}});
-  }
-}
-
-/// Drops the log below the latest snapshot, and older snapshots, once the log is larger than
-/// metadata.max.retention.bytes.
-Result<void> MetadataLog::clean_up() {
-  if (static_cast<std::int64_t>(log_->size_bytes()) <= options_.retention_bytes) return {};
-  RETURN_IF_ERROR(log_->set_log_start_offset(snapshot_->end_offset));
-  auto retained = log_->apply_retention(high_watermark_, ports_.strand.wall_now());
-  if (!retained.ok()) return retained.error();
-  ASSIGN_OR_RETURN(const auto ids, storage::list_snapshots(ports_.files, log_->directory()));
-  for (const auto& id : ids) {
-    if (id < *snapshot_) {
-      RETURN_IF_ERROR(storage::remove_snapshot(ports_.files, log_->directory(), id));
+/// As the leader and as a follower: everything below is committed.
+void MetadataLog::on_commit(Offset high_watermark) {
+  if (listener_ == nullptr || high_watermark <= high_watermark_) return;
+  high_watermark_ = high_watermark;
+  const bool takes_over = !announced_ && leads() && core_->high_watermark_known();
+  if (!announced_) {
+    if (const auto handed = hand_over(handed_over_, high_watermark_); !handed.ok()) {
+      return fail(handed.error());
     }
   }
-  return {};
+  handed_over_ = high_watermark_;
+  listener_->on_high_watermark(high_watermark_);
+  if (takes_over && listener_ != nullptr) {
+    announced_ = true;
+    listener_->on_leader(epoch());
+  }
+  finish_voter_changes(ErrorCode::kNone);
+  wake_fetches();
+  maybe_snapshot();
 }
 
 }  // namespace broker::quorum

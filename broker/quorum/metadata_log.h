@@ -1,8 +1,8 @@
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,8 +13,10 @@
 #include "broker/io/file.h"
 #include "broker/io/strand.h"
 #include "broker/metadata/image.h"
+#include "broker/quorum/raft_core.h"
 #include "broker/quorum/snapshot.h"
 #include "broker/quorum/types.h"
+#include "broker/quorum/voter_history.h"
 #include "broker/storage/log.h"
 #include "broker/storage/snapshot_file.h"
 
@@ -137,10 +139,10 @@ class MetadataLog {
   Result<Offset> append(const metadata::MetadataRecords& records, std::int16_t metadata_version);
 
   LeaderAndEpoch leader() const;
-  LeaderEpoch epoch() const { return epoch_; }
+  LeaderEpoch epoch() const { return core_ ? core_->epoch() : LeaderEpoch{0}; }
   Offset high_watermark() const { return high_watermark_; }
   Offset log_end_offset() const { return log_->log_end_offset(); }
-  const VoterSet& voters() const { return voters_; }
+  const VoterSet& voters() const;
 
   /// Whether this node is one of voters() and may be elected.
   bool is_voter() const;
@@ -154,7 +156,7 @@ class MetadataLog {
                           UniqueFunction<void(protocol::BeginQuorumEpochResponse)> done);
   void end_quorum_epoch(const protocol::EndQuorumEpochRequest& request, std::int16_t version,
                         UniqueFunction<void(protocol::EndQuorumEpochResponse)> done);
-  /// KIP-853. Answered when the change is committed, or refused; see the errors at VoterChanges.
+  /// KIP-853. Answered when the change is committed, or refused; errors in README.md.
   void add_raft_voter(const protocol::AddRaftVoterRequest& request,
                       UniqueFunction<void(protocol::AddRaftVoterResponse)> done);
   void remove_raft_voter(const protocol::RemoveRaftVoterRequest& request,
@@ -166,50 +168,142 @@ class MetadataLog {
   /// everybody else what is committed.
   void fetch(const protocol::FetchRequest& request, std::int16_t version,
              UniqueFunction<void(protocol::FetchResponse)> done);
-  protocol::FetchSnapshotResponse fetch_snapshot(const protocol::FetchSnapshotRequest& request);
+  protocol::FetchSnapshotResponse fetch_snapshot(const protocol::FetchSnapshotRequest& request,
+                                                 std::int16_t version = 0);
   protocol::DescribeQuorumResponse describe_quorum(
       const protocol::DescribeQuorumRequest& request) const;
 
  private:
   struct ParkedFetch;
-  struct Observer {
-    DirectoryId directory_id;
-    Offset log_end_offset;
-    WallMs last_fetch = -1;
-    WallMs last_caught_up = -1;
+  struct Download;
+  struct VoterChange;
+  /// What the core asked for, and the answer that leaves after it.
+  struct Step {
+    RaftOutput output;
+    Task then;
   };
+  enum class Position { kRefused, kElsewhere, kValid };
 
+  // loading, appending, committing, snapshots (metadata_log.cc, metadata_log_snapshots.cc)
+  Result<void> load();
   Result<void> load_snapshot();
-  Result<void> take_office();
+  Result<void> load_voters(Offset from);
+  Result<void> check_reachable() const;
+  Result<void> append_control(const Slice& batch);
   Result<void> hand_over(Offset from, Offset to);
+  void on_commit(Offset high_watermark);
+  void publish_appended();
   void start_flush();
   void on_flushed(const storage::FlushJob& job, const Result<void>& outcome);
   void maybe_snapshot();
   void on_snapshot_written(storage::SnapshotId id, const Result<void>& outcome);
   Result<void> clean_up();
   void fail(const Error& error);
+  bool running() const { return core_ && !stopped_ && !failure_; }
+  bool leads() const;
+  LogEnd log_end() const;
+  void note_log_end();
 
+  // elections (metadata_log_election.cc)
+  void run(Task then = {});
+  void drain();
+  void persist(const ElectionState& state);
+  void on_persisted(const Result<void>& outcome);
+  void execute(const RaftOutput& output);
+  void apply_role(const RoleChange& change);
+  void take_office();
+  Result<void> write_office_records();
+  void leave_office();
+  void report_leader();
+  void send(const SendVote& vote);
+  void send(const SendBeginEpoch& begin);
+  void send(const SendEndEpoch& end);
+  void on_successor_told();
+  void arm_timer();
+  ErrorCode refuse_request(const std::optional<std::string>& cluster_id, bool well_formed) const;
+  bool is_mine(std::int32_t voter_id, const Uuid& directory) const;
+
+  // following (metadata_log_follow.cc)
+  void follow();
+  void follow_after(Duration delay);
+  void retry_fetch();
+  std::optional<io::Endpoint> fetch_target();
+  void on_fetch_answer(std::uint64_t generation, const Result<protocol::FetchResponse>& answer);
+  void on_fetched(const protocol::FetchResponse& response);
+  void append_fetched(const Slice& records);
+  void on_caught_up_on_disk();
+  void truncate_diverging(storage::EpochEnd leaders);
+  Result<void> note_truncation();
+  void start_download(storage::SnapshotId id);
+  void fetch_chunk();
+  void on_chunk(const protocol::FetchSnapshotResponse& response);
+  void finish_download();
+  void install(LoadedSnapshot snapshot);
+
+  // being read (metadata_log_reads.cc)
+  Position check_position(const protocol::FetchRequest& request,
+                          protocol::FetchResponse& response) const;
+  bool read_into(const protocol::FetchRequest& request, protocol::FetchResponse& response);
   bool answer_fetch(const protocol::FetchRequest& request, protocol::FetchResponse& response);
   void wake_fetches();
-  void note_observer(const protocol::FetchRequest& request);
   void name_leader(protocol::FetchResponse& response, std::int16_t version) const;
+
+  // voter changes (metadata_log_voters.cc)
+  using ChangeDone = UniqueFunction<void(ErrorCode, std::string)>;
+  std::optional<Error> refuse_change() const;
+  void add_checked_voter(const Voter& voter, bool ack_when_committed, std::int32_t timeout_ms,
+                         ChangeDone done);
+  void change_voters(VoterSet voters, std::int32_t timeout_ms, ChangeDone done);
+  void finish_voter_changes(ErrorCode error);
+  void maybe_correct_own_voter();
+  std::vector<VoterListener> own_listeners() const;
+  std::string default_listener() const;
 
   Ports ports_;
   const std::shared_ptr<storage::Log> log_;
   const MetadataLogOptions options_;
   QuorumListener* listener_ = nullptr;
-  VoterSet voters_;
-  std::optional<storage::SnapshotId>
-      snapshot_;  // the latest, without the 0-0 checkpoint of formatting
-  LeaderEpoch epoch_{0};
+  std::optional<RaftCore> core_;
+  VoterHistory voters_;
+  /// The latest, without the 0-0 checkpoint of formatting.
+  std::optional<storage::SnapshotId> snapshot_;
   Offset high_watermark_{0};
-  bool leader_ = false;
+  Offset handed_over_{0};  // the listener has everything below, or appended it itself
+  std::optional<Error> failure_;
+  bool stopped_ = false;
+
+  std::deque<Step> steps_;
+  bool draining_ = false;
+  bool persisting_ = false;
+  bool blocking_ = false;  // a sole voter's start
+  io::TimerId timer_ = io::kNoTimer;
+  std::optional<Instant> timer_at_;
+  LeaderAndEpoch reported_leader_;
+  std::optional<LeaderEpoch> office_;  // the epoch whose first records this leader wrote
+  bool announced_ = false;             // on_leader was called for it
+  Task on_resigned_;                   // resign() waits
+  std::size_t untold_successors_ = 0;
+
   bool flushing_ = false;
+  bool publishing_ = false;  // a turn is posted that syncs and serves what was appended
   bool snapshotting_ = false;
   std::int64_t bytes_since_snapshot_ = 0;
   Instant last_snapshot_{};
+
+  std::uint64_t generation_ = 0;  // of the role: answers to earlier ones do not count
+  bool fetching_ = false;
+  bool awaiting_sync_ = false;
+  bool probing_ = true;  // the next fetch is answered at once: is anybody there?
+  int fetch_failures_ = 0;
+  std::size_t next_contact_ = 0;
+  Offset leader_high_watermark_{0};
+  io::TimerId fetch_timer_ = io::kNoTimer;
+  std::unique_ptr<Download> download_;
+
   std::list<ParkedFetch> parked_;
-  std::map<BrokerId, Observer> observers_;
+  std::unique_ptr<VoterChange> change_;
+  bool adding_voter_ = false;  // its versions are being asked for
+  std::optional<Instant> corrected_at_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // guards tasks on the pool
 };
 
