@@ -180,9 +180,33 @@ def _wait_for_all(client, begin):
     wait_until(done, 90, "acknowledgements in all partitions", 0.2)
 
 
+def many_partitions(samples, count, seconds, say):
+    """A cluster of ours with many partitions of factor 3: idle, memory, and how long a restarted broker takes to every ISR."""
+    with trio(Millrace.name) as subject:
+        cluster = subject.cluster
+        cluster.start()
+        begin = time.monotonic()
+        cluster.create_topic("many", count, 3, {"min.insync.replicas": 2}, seconds=120)
+        say(f"{count} partitions in sync after {time.monotonic() - begin:.1f} s")
+        time.sleep(5)
+        cpu = subject.cpu_seconds()
+        time.sleep(seconds)
+        samples.add(subject.name, "many_idle_cpu_percent", (subject.cpu_seconds() - cpu) / seconds * 100)
+        samples.add(subject.name, "many_rss_mib", subject.rss_bytes() / 2**20)
+        node = cluster.nodes[3]
+        node.stop()
+        begin = time.monotonic()
+        node.launch()
+        wait_until(lambda: cluster.is_whole("many"), 120, "the restarted broker in every ISR", 0.1)
+        samples.add(subject.name, "many_restart_s", time.monotonic() - begin)
+        say(f"restarted: {time.monotonic() - begin:.1f} s to the last ISR")
+
+
 def measure(samples, settings, parts, say):
     if "start" in parts:
         start(samples, settings["starts"], say)
+    if "many" in parts:
+        many_partitions(samples, settings["many"], settings["idle_seconds"], say)
     if set(parts) & {"idle", "throughput", "latency", "kill"}:
         with both() as subjects:
             if "idle" in parts:

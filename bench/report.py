@@ -37,6 +37,10 @@ FIGURES = [
     Figure("topic_ready_p50_ms", "topic file to Ready, P50", "ms", 0, wall=True),
     Figure("topic_ready_p99_ms", "topic file to Ready, P99", "ms", 0, "≤ 250 ms", lambda us, _: us <= 250, True),
     Figure("bulk_ready_s", "1,000 topic files to all Ready", "s", 1, "≤ 10 s", lambda us, _: us <= 10, True),
+    Figure("k8s_operator_rss_mib", "on Kubernetes: operator's memory, 1,000 topics", "MiB", 1, "≤ 32 MiB", lambda us, _: us <= 32),
+    Figure("k8s_topic_ready_p50_ms", "on Kubernetes: topic to Ready, P50", "ms", 0, wall=True),
+    Figure("k8s_topic_ready_p99_ms", "on Kubernetes: topic to Ready, P99", "ms", 0, "≤ 250 ms", lambda us, _: us <= 250, True),
+    Figure("k8s_bulk_ready_s", "on Kubernetes: 1,000 topics to all Ready", "s", 1, "≤ 10 s", lambda us, _: us <= 10, True),
     # Three brokers; processor time is that of all three, memory that of the largest.
     Figure("replicated_first_record_s", "exec of three to first record that all have", "s", 2, "≤ 1.5 s", lambda us, _: us <= 1.5, True),
     Figure("replicated_idle_cpu_percent", "idle: processor, share of a core", "%", 2, "≤ 1 %", lambda us, _: us <= 1),
@@ -47,6 +51,9 @@ FIGURES = [
     Figure("replicated_p50_ms", "1,000 records a second, acks=all: P50", "ms", 2, wall=True),
     Figure("replicated_p99_ms", "1,000 records a second, acks=all: P99", "ms", 2, "≤ 1/5 of Kafka", lambda us, them: us <= them / 5, True),
     Figure("replicated_kill_gap_s", "kill -9 of a leader: longest gap of a partition", "s", 2, "≤ 0.2 s", lambda us, _: us <= 0.2, True),
+    Figure("many_idle_cpu_percent", "5,000 partitions, idle: processor, share of a core", "%", 2, "≤ 1 % per broker", lambda us, _: us <= 3),
+    Figure("many_rss_mib", "5,000 partitions: resident memory per broker", "MiB", 0, "≤ 100 MiB", lambda us, _: us <= 100),
+    Figure("many_restart_s", "5,000 partitions: exec to the last ISR", "s", 1, "≤ 5 s", lambda us, _: us <= 5, True),
 ]
 
 
@@ -129,7 +136,9 @@ def _single_method(settings):
             f"round, 12 partitions, acks=all, no compression, after a warm-up of {settings['warm_up']:,} records each (it lets the JVM compile); everything written is synced before a round begins. "
             "The client shares the cores with the broker, so MB/s say less than CPU seconds per GB.",
             "- Operator: `millrace-operator standalone`, one YAML file per topic; the time from writing a file to `Ready` in its status file, "
-            f"{settings['singles']} topics one after the other beside 1,000 others."]
+            f"{settings['singles']} topics one after the other beside 1,000 others.",
+            "- On Kubernetes: the local one of `./dev up`, the operator in its pod; from POST to `Ready` as a watch shows it. Memory is that of the acting "
+            "replica, with the pages of its program and libraries."]
 
 
 def _replicated_method(settings):
@@ -141,6 +150,7 @@ def _replicated_method(settings):
             "round has a topic of its own, deleted after it. The client shares the cores with six brokers.",
             f"- Latency: librdkafka without lingering, 1,000 records of 100 bytes a second for {settings['latency_seconds']} s, from hand-over to the "
             "delivery report.",
+            f"- Many: one topic of {settings['many']:,} partitions; a broker stopped and started again.",
             "- Kill: SIGKILL of a broker that leads partitions but not the quorum, under that load: the longest time without an acknowledgement "
             "in the worst partition."]
 

@@ -4,7 +4,7 @@
 Runs Millrace and Apache Kafka 4.3.1 side by side and prints one table with the goals.
   quick         about five minutes (default); full: more rounds, about twelve
   replicated    three brokers of each system, about eight minutes
-  --only PART   some of: start idle throughput operator; of replicated: start idle throughput latency kill
+  --only PART   some of: start idle throughput operator; of replicated: start many idle throughput latency kill
   --docs        also writes docs/benchmarks.md (or benchmarks-replicated.md), its JSON and the plots in docs/img
   docs          only writes these again from the JSON in docs
 The figures go to build/bench-results/MODE.json.
@@ -24,14 +24,14 @@ from bench import brokers, operator_load, replicated, report  # noqa: E402
 from tools.lib import paths  # noqa: E402
 
 PARTS = ("start", "idle", "throughput", "operator")
-REPLICATED_PARTS = ("start", "idle", "throughput", "latency", "kill")
+REPLICATED_PARTS = ("start", "many", "idle", "throughput", "latency", "kill")
 SETTINGS = {
     "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 5, "warm_up": 1_000_000, "records": 500_000,
               "bulk": 1000, "singles": 100},
     "full": {"starts": 5, "idle_rounds": 3, "idle_seconds": 20, "rounds": 5, "warm_up": 2_000_000, "records": 2_000_000,
              "bulk": 1000, "singles": 300},
     "replicated": {"starts": 3, "idle_rounds": 2, "idle_seconds": 10, "rounds": 3, "warm_up": 300_000, "records": 300_000,
-                   "latency_seconds": 15, "kills": 3},
+                   "latency_seconds": 15, "kills": 3, "many": 5000},
 }
 DOCS = paths.ROOT / "docs"
 

@@ -10,6 +10,7 @@ _METADATA, _CREATE_TOPICS, _DELETE_TOPICS, _ELECT_LEADERS, _REASSIGN, _DESCRIBE_
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _thread_network = threading.Lock()
+TOPIC_ALREADY_EXISTS = 36
 
 
 def connect(address, port, namespace=None, seconds=2.0):
@@ -99,7 +100,11 @@ class Partition:
 
 
 class Refused(Exception):
-    pass
+    """The broker's answer carries an error; `code` is Kafka's."""
+
+    def __init__(self, what, code):
+        super().__init__(f"{what}: error {code}")
+        self.code = code
 
 
 class Admin:
@@ -158,20 +163,20 @@ class Admin:
         answer = self._call(_CREATE_TOPICS, 4, _array([topic]) + struct.pack(">ib", 10_000, 0))
         answer.take("i"), answer.take("i"), answer.text()
         if error := answer.take("h"):
-            raise Refused(f"create {name}: error {error} {answer.text()}")
+            raise Refused(f"create {name} ({answer.text()})", error)
 
     def delete_topic(self, name):
         answer = self._call(_DELETE_TOPICS, 3, _array([_text(name)]) + struct.pack(">i", 10_000))
         answer.take("i"), answer.take("i"), answer.text()
         if error := answer.take("h"):
-            raise Refused(f"delete {name}: error {error}")
+            raise Refused(f"delete {name}", error)
 
     def quorum(self):
         """(leader, epoch, {voter: log end offset}, {observer: log end offset}) of the metadata log."""
         partition = _compact_array([struct.pack(">i", 0) + b"\0"])
         answer = self._call(_DESCRIBE_QUORUM, 1, _compact_array([_compact("__cluster_metadata") + partition + b"\0"]) + b"\0", flexible=True)
         if error := answer.take("h"):
-            raise Refused(f"describe the quorum: error {error}")
+            raise Refused("describe the quorum", error)
 
         def replica():
             one = answer.take("i"), answer.take("q")
@@ -180,7 +185,7 @@ class Admin:
 
         answer.varint(), answer.compact_text(), answer.varint(), answer.take("i")
         if error := answer.take("h"):
-            raise Refused(f"describe the quorum: error {error}")
+            raise Refused("describe the quorum", error)
         leader, epoch, _ = answer.take("i"), answer.take("i"), answer.take("q")
         return leader, epoch, dict(answer.compact_array(replica)), dict(answer.compact_array(replica))
 
@@ -198,7 +203,7 @@ class Admin:
 
         answer.compact_array(lambda: (answer.compact_text(), answer.compact_array(partition), answer.tags()))
         if any(errors):
-            raise Refused(f"reassign {topic}: errors {errors}")
+            raise Refused(f"reassign {topic}", next(e for e in errors if e))
 
     def elect_preferred(self, topic, partitions):
         """Gives leadership back to the first replica of each partition; those that have it already are no error."""

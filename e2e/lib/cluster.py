@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from e2e.lib import jars
-from e2e.lib.admin import Admin, Refused
+from e2e.lib.admin import TOPIC_ALREADY_EXISTS, Admin, Refused
 from e2e.lib.broker import PROGRAM
 from e2e.lib.kafka import kafka_tool, properties_text, random_cluster_id
 from e2e.lib.process import Process, wait_until
@@ -214,16 +214,19 @@ class Cluster:
         return self.nodes.get(answer[0]) if answer else None
 
     def create_topic(self, name, partitions, replication_factor=3, configs=None, seconds=30):
-        deadline = time.monotonic() + seconds
+        deadline, asked = time.monotonic() + seconds, False
         while True:
             try:
                 node = next(n for n in self.nodes.values() if n.alive and "broker" in n.roles)
-                with node.admin() as admin:
+                with node.admin(seconds=20.0) as admin:
                     admin.create_topic(name, partitions, replication_factor, configs)
                 break
-            except (OSError, Refused):
+            except (OSError, Refused) as error:
+                if asked and getattr(error, "code", 0) == TOPIC_ALREADY_EXISTS:
+                    break
                 if time.monotonic() > deadline:
                     raise
+                asked = asked or isinstance(error, OSError)
                 time.sleep(0.2)
         self.wait_whole(name)
 
