@@ -20,7 +20,7 @@ ClusterHandle::Quorum ClusterHandle::quorum(const std::string& pods,
   Quorum out{view().quorum(), false};
   out.is_current = out.last && out.last->asked_at >= pods_changed_;
   const bool old = out.last && max_age && now - out.last->asked_at > *max_age;
-  if ((!out.is_current || old) && now - asked_ >= kAskAgain) {
+  if ((!out.is_current || old) && (asked_ < pods_changed_ || now - asked_ >= kAskAgain)) {
     asked_ = now;
     connection_->refresh_quorum();
   }

@@ -55,6 +55,26 @@ class FakeKafka {
   void announce(const kafka::Changes& changes) {
     for (const auto& [id, callback] : listeners) callback(changes);
   }
+  /// A broker starts: registered anew, unfenced.
+  void register_broker(int id) {
+    change([&](broker::metadata::MetadataImage& image) {
+      broker::metadata::BrokerRegistration broker;
+      broker.id = broker::BrokerId{id};
+      broker.epoch = broker::BrokerEpoch{++epoch_};
+      broker.fenced = false;
+      if (const auto rack = racks.find(id); rack != racks.end()) broker.rack = rack->second;
+      image.cluster.brokers.set(broker.id, broker);
+    });
+  }
+  /// Voters whose directory ids are {1, node id}.
+  static std::shared_ptr<kafka::QuorumDescription> quorum_of(const std::vector<int>& ids,
+                                                             int leader) {
+    auto out = std::make_shared<kafka::QuorumDescription>();
+    out->leader_id = leader;
+    for (const int id : ids)
+      out->voters.push_back({id, broker::Uuid{1, static_cast<std::uint64_t>(id)}, true});
+    return out;
+  }
   std::shared_ptr<const broker::metadata::MetadataImage> image() const { return image_; }
   const broker::metadata::TopicImage* topic(const std::string& name) const {
     return image_->topics.find(name);
@@ -92,6 +112,7 @@ class FakeKafka {
   bool up = false;
   std::shared_ptr<const kafka::QuorumDescription> quorum;  // null: it cannot be described
   std::vector<kafka::VoterChange> voter_changes;
+  std::map<int, std::string> racks;
   int requests = 0;
   int items = 0;
   std::map<std::string, broker::ErrorCode> refuse;  // topic -> answer to its creation
@@ -100,6 +121,7 @@ class FakeKafka {
 
  private:
   broker::Rng rng_{7};
+  std::int64_t epoch_ = 0;
   std::shared_ptr<const broker::metadata::MetadataImage> image_;
 };
 
