@@ -276,7 +276,9 @@ void MetadataLog::on_commit(Offset high_watermark) {
   high_watermark_ = high_watermark;
   const bool takes_over = !announced_ && leads() && core_->high_watermark_known();
   if (!announced_) {
-    if (const auto handed = hand_over(handed_over_, high_watermark_); !handed.ok()) {
+    // Of its own epoch a leader has written nothing but control records so far.
+    const Offset to = takes_over ? core_->epoch_start() : high_watermark_;
+    if (const auto handed = hand_over(handed_over_, to); !handed.ok()) {
       return fail(handed.error());
     }
   }

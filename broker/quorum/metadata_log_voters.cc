@@ -13,12 +13,18 @@ namespace {
 /// An observer that was caught up so recently will be so again soon.
 constexpr Duration kCaughtUpRecently = std::chrono::hours(1);
 
+/// The quorum's listener first; empty without it.
 template <class Listeners>
-std::vector<VoterListener> listeners_of(const Listeners& listeners) {
+std::vector<VoterListener> listeners_of(const Listeners& listeners, const std::string& quorums) {
   std::vector<VoterListener> out;
   for (const auto& listener : listeners) {
     out.push_back({listener.name, {listener.host, listener.port}});
   }
+  const auto first = std::find_if(out.begin(), out.end(), [&](const VoterListener& listener) {
+    return listener.name == quorums;
+  });
+  if (first == out.end()) return {};
+  std::rotate(out.begin(), first, first + 1);
   return out;
 }
 
@@ -133,7 +139,7 @@ void MetadataLog::add_raft_voter(const protocol::AddRaftVoterRequest& request,
       listeners.begin(), listeners.end(),
       [&](const VoterListener& listener) { return listener.name == default_listener(); });
   if (const auto refused = refuse_change()) return done(refused->code, refused->detail);
-  if (request.voter_id < 0 || request.voter_directory_id == kZeroUuid || !reachable) {
+  if (request.voter_id < 0 || request.voter_directory_id == kZeroUuid || listeners.empty()) {
     return done(
         ErrorCode::kInvalidRequest,
         "a voter has an id, a directory id and an address on listener " + default_listener());
@@ -143,17 +149,13 @@ void MetadataLog::add_raft_voter(const protocol::AddRaftVoterRequest& request,
                 "node " + std::to_string(request.voter_id) + " is a voter already");
   }
   if (ports_.peers == nullptr) return done(ErrorCode::kRequestTimedOut, "nobody can be reached");
-  io::Endpoint endpoint;
-  for (const VoterListener& listener : listeners) {
-    if (listener.name == default_listener()) endpoint = listener.endpoint;
-  }
   adding_voter_ = true;
   protocol::ApiVersionsRequest versions;
   versions.client_software_name = "millrace";
   versions.client_software_version = "1.0";
   auto shared = std::make_shared<ChangeDone>(std::move(done));
   ports_.peers->send(
-      endpoint, std::move(versions), options_.request_timeout,
+      voter.endpoint, std::move(versions), options_.request_timeout,
       [this, alive = alive_, shared, voter, ack = request.ack_when_committed,
        timeout = request.timeout_ms](const Result<PeerResponse>& answer) mutable {
         if (!*alive) return;
@@ -252,18 +254,17 @@ void MetadataLog::update_raft_voter(const protocol::UpdateRaftVoterRequest& requ
       [&](const VoterListener& listener) { return listener.name == default_listener(); });
   VoterSet set = voters();
   const auto& versions = request.kraft_version_feature;
-  if (!reachable || set.kraft_version < versions.min_supported_version ||
+  if (listeners.empty() || set.kraft_version < versions.min_supported_version ||
       set.kraft_version > versions.max_supported_version) {
     return done(ErrorCode::kInvalidRequest, "");
   }
-  bool changed = false;
   const auto voter = std::find_if(set.voters.begin(), set.voters.end(), [&](const Voter& v) {
     return v.id.value == request.voter_id && v.directory_id == request.voter_directory_id;
   });
   if (voter == set.voters.end()) return done(ErrorCode::kVoterNotFound, "");
-  changed = correct_listeners(*voter, listeners);
-  changed = changed || voter->min_kraft_version != versions.min_supported_version ||
-            voter->max_kraft_version != versions.max_supported_version;
+  const bool moved = correct_listeners(*voter, listeners);
+  const bool changed = moved || voter->min_kraft_version != versions.min_supported_version ||
+                       voter->max_kraft_version != versions.max_supported_version;
   voter->min_kraft_version = versions.min_supported_version;
   voter->max_kraft_version = versions.max_supported_version;
   if (!changed) return done(ErrorCode::kNone, "");
