@@ -4,7 +4,7 @@
 Runs Millrace and Apache Kafka 4.3.1 side by side and prints one table with the goals.
   quick         about five minutes (default); full: more rounds, about twelve
   replicated    three brokers of each system, about eight minutes
-  --only PART   some of: start idle throughput operator; of replicated: start many idle throughput latency kill
+  --only PART   some of: start idle throughput operator kubernetes; of replicated: start many idle throughput latency kill
   --docs        also writes docs/benchmarks.md (or benchmarks-replicated.md), its JSON and the plots in docs/img
   docs          only writes these again from the JSON in docs
 The figures go to build/bench-results/MODE.json.
@@ -20,10 +20,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bench import brokers, operator_load, replicated, report  # noqa: E402
+from bench import brokers, kubernetes_load, operator_load, replicated, report  # noqa: E402
 from tools.lib import paths  # noqa: E402
 
-PARTS = ("start", "idle", "throughput", "operator")
+PARTS = ("start", "idle", "throughput", "operator", "kubernetes")
 REPLICATED_PARTS = ("start", "many", "idle", "throughput", "latency", "kill")
 SETTINGS = {
     "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 5, "warm_up": 1_000_000, "records": 500_000,
@@ -87,6 +87,8 @@ def measure_single(samples, settings, parts, say):
         brokers.idle(samples, settings["idle_rounds"], settings["idle_seconds"], say)
     if "operator" in parts:
         operator_load.topics(samples, settings["bulk"], settings["singles"], say)
+    if "kubernetes" in parts:
+        kubernetes_load.topics(samples, settings["bulk"], settings["singles"], say)
     if "throughput" in parts:
         brokers.throughput(samples, settings["rounds"], settings["warm_up"], settings["records"], say)
 

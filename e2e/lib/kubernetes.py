@@ -57,8 +57,10 @@ class Kubernetes:
     def namespace(self, name, wait=True, labels=None):
         """A namespace that is gone, with all in it, when the block ends; without `wait` it goes in its own time. (Kubernetes
         looks every eight seconds whether the last pods of a namespace are gone.)"""
-        self.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Namespace",
-                                                            "metadata": {"name": name, "labels": labels or {}}}))
+        document = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        if self.kubectl("create", "-f", "-", stdin=document, check=False).returncode != 0:  # an earlier run's is there, or still goes
+            self.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=90s", seconds=100)
+            self.kubectl("create", "-f", "-", stdin=document)
         try:
             yield name
         finally:
@@ -83,22 +85,26 @@ class Kubernetes:
 
 
 @contextlib.contextmanager
-def _alone():
-    """One test run at a time on this machine: runs share the cluster, its names and its node ports."""
+def alone(wait=True):
+    """One test run at a time on this machine: runs share the cluster, its names and its node ports. Yields whether it is ours:
+    always, unless it should not `wait`."""
     paths.cache_dir().mkdir(parents=True, exist_ok=True)
     with open(paths.cache_dir() / "e2e.lock", "w") as file:
+        ours = True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another test run uses the local Kubernetes; waiting for its end", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            ours = wait
+            if wait:
+                print("another test run uses the local Kubernetes; waiting for its end", flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield ours
 
 
 @contextlib.contextmanager
 def running_cluster():
     """Uses the cluster that is up; otherwise starts one and takes it down again."""
-    with _alone():
+    with alone():
         was_up = cluster.is_running()
         cluster.up()
         try:

@@ -26,6 +26,23 @@ class Api:
         except ValueError:
             return body.decode(errors="replace")
 
+    def send(self, method, path, body, timeout=10.0):
+        """The decoded answer to a write; an answer of 400 and above is a failure."""
+        request = urllib.request.Request(layout.api_url() + path, method=method, data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout, context=self._tls) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.read().decode(errors='replace')}") from None
+
+    def watch(self, path):
+        """Events as they come, until the server ends the watch or somebody closes the generator."""
+        request = urllib.request.Request(layout.api_url() + path, headers={"Authorization": f"Bearer {self._token}"})
+        with urllib.request.urlopen(request, timeout=600, context=self._tls) as answer:
+            for line in answer:
+                yield json.loads(line)
+
     def ready(self):
         return self.get("/readyz") == "ok"
 
