@@ -122,30 +122,49 @@ plan::Verdict verdict_of(const kafka::ItemResult& refusal) {
   }
 }
 
+namespace {
+
+/// {type, False or True, Invalid}, in place of the one of that type; keeps the time of an unchanged
+/// status. Returns whether it is another.
+bool put_condition(json& conditions, std::string_view type, const char* status,
+                   const std::string& message, const kube::Object& object,
+                   const api::Timestamp& now) {
+  json wanted{{"type", type},
+              {"status", status},
+              {"reason", api::reason::kInvalid},
+              {"message", message},
+              {"observedGeneration", object.generation},
+              {"lastTransitionTime", now}};
+  for (json& condition : conditions) {
+    if (condition.value("type", "") != type) continue;
+    const bool same_words = condition.value("message", "") == message &&
+                            condition.value("reason", "") == api::reason::kInvalid;
+    if (condition.value("status", "") == status) {
+      if (same_words) return false;
+      wanted["lastTransitionTime"] = condition.value("lastTransitionTime", now);
+    }
+    condition = std::move(wanted);
+    return true;
+  }
+  conditions.push_back(std::move(wanted));
+  return true;
+}
+
+}  // namespace
+
 Outcome report_unreadable(const Context& context, const kube::Object& object,
                           const std::string& message) {
   const json document = json::parse(object.json, nullptr, false);
   // Everything else in the status stays: it says which cluster and which topic are ours.
   json status = document.value("status", json::object());
-  json others = json::array();
-  api::Timestamp since = context.timestamp();
-  for (const json& condition : status.value("conditions", json::array())) {
-    if (condition.value("type", "") != api::condition::kReady) {
-      others.push_back(condition);
-      continue;
-    }
-    if (condition.value("message", "") == message) return Outcome::done();
-    if (condition.value("status", "") == "False") {
-      since = condition.value("lastTransitionTime", since);
-    }
+  json conditions = status.value("conditions", json::array());
+  const api::Timestamp now = context.timestamp();
+  bool news = put_condition(conditions, api::condition::kReady, "False", message, object, now);
+  if (*object.kind == kube::kCluster) {
+    news =
+        put_condition(conditions, api::condition::kStalled, "True", message, object, now) || news;
   }
-  json conditions = json::array({{{"type", api::condition::kReady},
-                                  {"status", "False"},
-                                  {"reason", api::reason::kInvalid},
-                                  {"message", message},
-                                  {"observedGeneration", object.generation},
-                                  {"lastTransitionTime", since}}});
-  conditions.insert(conditions.end(), others.begin(), others.end());
+  if (!news) return Outcome::done();
   status["conditions"] = std::move(conditions);
   status["observedGeneration"] = object.generation;
   const auto written = context.store.write_status(object, status.dump());

@@ -225,6 +225,10 @@ TEST(ClusterLoop, ASpecThatCannotBeReadForgetsNothingAboutTheCluster) {
   world.put("Cluster", "kafka", "orders", spec);
   world.settle();
   EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False Invalid");
+  const json conditions = world.status(kube::kCluster, "kafka", "orders")["conditions"];
+  EXPECT_TRUE(std::any_of(conditions.begin(), conditions.end(), [](const json& c) {
+    return c["type"] == "Stalled" && c["status"] == "True" && c["reason"] == "Invalid";
+  }));
   world.make_cluster();
   EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
   const json after = world.status(kube::kCluster, "kafka", "orders");

@@ -112,44 +112,70 @@ std::optional<std::vector<std::string>> resource_file_names(const std::string& d
   return names;
 }
 
-}  // namespace
-
-std::string resource_files_state(const std::string& directory) {
-  const auto names = resource_file_names(directory);
-  if (!names) return "";
-  std::string state = "/";
-  for (const std::string& name : *names) {
-    struct stat info {};
-    if (stat((directory + "/" + name).c_str(), &info) != 0) return "";
-    for (const auto number :
-         {static_cast<long long>(info.st_ino), static_cast<long long>(info.st_size),
-          static_cast<long long>(info.st_mtim.tv_sec),
-          static_cast<long long>(info.st_mtim.tv_nsec)}) {
-      state += std::to_string(number) + ",";
-    }
-    state += name + "/";
+/// Changes whenever the file does; "" while it cannot be looked at.
+std::string stamp_of(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return "";
+  std::string stamp;
+  for (const auto number :
+       {static_cast<long long>(info.st_ino), static_cast<long long>(info.st_size),
+        static_cast<long long>(info.st_mtim.tv_sec),
+        static_cast<long long>(info.st_mtim.tv_nsec)}) {
+    stamp += std::to_string(number) + ",";
   }
-  return state;
+  return stamp;
 }
 
-std::vector<FileResource> read_resource_files(const std::string& directory,
-                                              std::vector<std::string>& problems) {
-  const auto names = resource_file_names(directory);
+}  // namespace
+
+bool ResourceFiles::changed() const {
+  const auto names = resource_file_names(directory_);
+  if (!names) return readable_;
+  if (!readable_ || names->size() != known_.size()) return true;
+  return std::any_of(names->begin(), names->end(), [&](const std::string& name) {
+    const std::string path = directory_ + "/" + name;
+    const auto known = known_.find(path);
+    return known == known_.end() || known->second.stamp.empty() ||
+           known->second.stamp != stamp_of(path);
+  });
+}
+
+void ResourceFiles::forget(const std::string& path) {
+  if (const auto known = known_.find(path); known != known_.end()) known->second.stamp.clear();
+}
+
+broker::Result<std::vector<ResourceFile>> ResourceFiles::read() {
+  const auto names = resource_file_names(directory_);
+  readable_ = names.has_value();
   if (!names) {
-    problems.push_back(directory + ": " + std::strerror(errno));
-    return {};
+    return broker::Error{broker::ErrorCode::kKafkaStorageError,
+                         directory_ + ": " + std::strerror(errno)};
   }
-  std::vector<FileResource> out;
+  std::vector<ResourceFile> out;
+  std::map<std::string, Known> now;
   for (const std::string& name : *names) {
-    const std::string path = directory + "/" + name;
-    try {
-      for (const YAML::Node& node : YAML::LoadAllFromFile(path)) {
-        add_document(path, to_json(node), out);
+    const std::string path = directory_ + "/" + name;
+    const std::string stamp = stamp_of(path);  // before the content: a change meanwhile is seen
+    Known& known = now[path];
+    const auto before = known_.find(path);
+    const bool fresh = before == known_.end() || stamp.empty() || before->second.stamp != stamp;
+    if (fresh) {
+      known.stamp = stamp;
+      try {
+        for (const YAML::Node& node : YAML::LoadAllFromFile(path)) {
+          add_document(path, to_json(node), known.resources);
+        }
+      } catch (const std::exception& e) {
+        known.resources.clear();
+        known.problem = e.what();
       }
-    } catch (const std::exception& e) {
-      problems.push_back(path + ": " + e.what());
+    } else {
+      known = std::move(before->second);
     }
+    out.push_back(
+        {path, fresh, fresh ? known.resources : std::vector<FileResource>(), known.problem});
   }
+  known_ = std::move(now);
   return out;
 }
 

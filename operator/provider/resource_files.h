@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,15 +14,39 @@ struct FileResource {
   std::string json;
 };
 
-/// Reads every *.yaml and *.yml of a directory (not of directories below), each
-/// with any number of documents, Lists unfolded. YAML scalars become JSON as Kubernetes reads them:
-/// quoted text stays text. A file that does not parse is left out and named in `problems`.
-std::vector<FileResource> read_resource_files(const std::string& directory,
-                                              std::vector<std::string>& problems);
+/// What one file holds.
+struct ResourceFile {
+  std::string path;
+  bool fresh = false;  // read in this call; else it is as it was in the last one
+  std::vector<FileResource> resources;
+  std::string problem;  // why it does not parse; it then has no resources
+};
 
-/// Changes whenever one of these files does: their names, sizes, inodes and times. "" if the
-/// directory cannot be read.
-std::string resource_files_state(const std::string& directory);
+/// Every *.yaml and *.yml of a directory (not of directories below), each with any number of
+/// documents, Lists unfolded. YAML scalars become JSON as Kubernetes reads them: quoted text stays
+/// text. A file is parsed again when its size, inode or time changed: one edit among a thousand
+/// files costs one file.
+class ResourceFiles {
+ public:
+  explicit ResourceFiles(std::string directory) : directory_(std::move(directory)) {}
+
+  /// Errors: kKafkaStorageError when the directory cannot be read.
+  broker::Result<std::vector<ResourceFile>> read();
+  /// Whether read() would find something else than last time.
+  bool changed() const;
+  /// The next read() parses this file again.
+  void forget(const std::string& path);
+
+ private:
+  struct Known {
+    std::string stamp;
+    std::vector<FileResource> resources;
+    std::string problem;
+  };
+  const std::string directory_;
+  std::map<std::string, Known> known_;  // by path
+  bool readable_ = false;
+};
 
 /// "orders.yaml" -> "orders.status".
 std::string status_path(const std::string& path);

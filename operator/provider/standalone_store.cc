@@ -73,7 +73,7 @@ bool is_kept(const Kind& kind) { return !(kind == kube::kPod); }
 }  // namespace
 
 StandaloneStore::StandaloneStore(std::string resources, std::string data)
-    : resources_(std::move(resources)), data_(std::move(data)) {}
+    : resources_(std::move(resources)), data_(std::move(data)), files_(resources_) {}
 
 std::string StandaloneStore::object_path(const Kind& kind, const ObjectKey& key) const {
   return data_ + "/objects/" + std::string(kind.kind) + "/" + key.ns + "_" + key.name + ".json";
@@ -124,54 +124,36 @@ void StandaloneStore::drop_source(const Id& id) {
   sources_.erase(found);
 }
 
-void StandaloneStore::sync_resources() {
-  // Nothing is parsed again while no file has changed: a thousand files are read once, not every
-  // two seconds.
-  std::string state = resource_files_state(resources_);
-  if (!state.empty() && state == read_state_) return;
-  read_state_ = std::move(state);
-  std::vector<std::string> problems;
-  const auto found = read_resource_files(resources_, problems);
-  std::map<Id, std::string> present;
-  for (const FileResource& resource : found) {
-    json document = json::parse(resource.json);
-    if (const std::string problem = problem_of(document); !problem.empty()) {
-      problems.push_back(resource.path + ": " + problem);
-      continue;
-    }
-    const Kind* kind = kube::find_kind(document["kind"].get<std::string>());
-    if (*kind == kube::kSecret) encode_string_data(document);
-    json& meta = document["metadata"];
-    const std::string name = meta["name"];
-    if (kind->namespaced && !meta.contains("namespace")) meta["namespace"] = "default";
-    const ObjectKey key{kind->namespaced ? meta.value("namespace", "") : "", name};
-    {
-      const std::lock_guard lock(mutex_);
-      present[{std::string(kind->kind), key}] = resource.path;
-      set_source({std::string(kind->kind), key}, resource.path);
-    }
-    const auto put_result = put(document.dump());
-    if (!put_result.ok()) problems.push_back(resource.path + ": " + to_string(put_result.error()));
+std::string StandaloneStore::put_resource(const FileResource& resource, std::set<Id>& present) {
+  json document = json::parse(resource.json);
+  if (const std::string problem = problem_of(document); !problem.empty()) return problem;
+  const Kind* kind = kube::find_kind(document["kind"].get<std::string>());
+  if (*kind == kube::kSecret) encode_string_data(document);
+  json& meta = document["metadata"];
+  const std::string name = meta["name"];
+  if (kind->namespaced && !meta.contains("namespace")) meta["namespace"] = "default";
+  const Id id{std::string(kind->kind), {kind->namespaced ? meta.value("namespace", "") : "", name}};
+  present.insert(id);
+  {
+    const std::lock_guard lock(mutex_);
+    set_source(id, resource.path);
   }
+  const auto put_result = put(document.dump());
+  if (put_result.ok()) return {};
+  files_.forget(resource.path);  // tried again with the next change
+  return to_string(put_result.error());
+}
+
+void StandaloneStore::drop_absent(const std::set<Id>& present,
+                                  const std::set<std::string>& unreadable) {
   std::vector<Id> gone;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, path] : sources_) {
-      // "path: what is wrong": absence from a file that could not be read proves nothing.
-      const bool unreadable =
-          std::any_of(problems.begin(), problems.end(), [&, p = path](const std::string& problem) {
-            return problem.rfind(p + ":", 0) == 0 || problem.rfind(resources_ + ":", 0) == 0;
-          });
-      if (!present.contains(id) && !unreadable) gone.push_back(id);
+      // Absence from a file that could not be read proves nothing.
+      if (!present.contains(id) && !unreadable.contains(path)) gone.push_back(id);
     }
     for (const Id& id : gone) drop_source(id);
-    std::set<std::string> now(problems.begin(), problems.end());
-    for (const std::string& problem : now) {
-      if (!reported_.contains(problem)) {
-        broker::log_error("standalone", "resource file not used", {{"problem", problem}});
-      }
-    }
-    reported_ = std::move(now);
   }
   for (const auto& [kind, key] : gone) {
     const auto removed = remove_as_user(*kube::find_kind(kind), key);
@@ -180,6 +162,44 @@ void StandaloneStore::sync_resources() {
                         {{"error", to_string(removed.error())}});
     }
   }
+}
+
+void StandaloneStore::sync_resources() {
+  if (!files_.changed()) return;
+  std::set<std::string> problems;
+  std::set<std::string> unreadable;
+  std::set<Id> present;
+  const auto files = files_.read();
+  if (!files.ok()) {
+    problems.insert(files.error().detail);
+  } else {
+    for (const ResourceFile& file : *files) {
+      std::vector<std::string>& wrong = problems_of_[file.path];
+      if (file.fresh) {
+        wrong.clear();
+        if (!file.problem.empty()) wrong.push_back(file.path + ": " + file.problem);
+        for (const FileResource& resource : file.resources) {
+          const std::string problem = put_resource(resource, present);
+          if (!problem.empty()) wrong.push_back(file.path + ": " + problem);
+        }
+      } else {
+        const std::lock_guard lock(mutex_);
+        const auto known = resources_of_.find(file.path);
+        if (known != resources_of_.end()) {
+          present.insert(known->second.begin(), known->second.end());
+        }
+      }
+      problems.insert(wrong.begin(), wrong.end());
+      if (!wrong.empty()) unreadable.insert(file.path);
+    }
+    drop_absent(present, unreadable);
+  }
+  for (const std::string& problem : problems) {
+    if (!reported_.contains(problem)) {
+      broker::log_error("standalone", "resource file not used", {{"problem", problem}});
+    }
+  }
+  reported_ = std::move(problems);
 }
 
 void StandaloneStore::save(const Object& object) {

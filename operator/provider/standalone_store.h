@@ -7,6 +7,7 @@
 #include <string>
 
 #include "operator/provider/local_store.h"
+#include "operator/provider/resource_files.h"
 
 namespace op::provider {
 
@@ -40,6 +41,10 @@ class StandaloneStore final : public LocalStore {
   broker::Result<void> load_objects();
   std::string object_path(const Kind& kind, const ObjectKey& key) const;
   void save(const Object& object);
+  /// Puts one resource; returns what is wrong with it.
+  std::string put_resource(const FileResource& resource, std::set<Id>& present);
+  /// Deletes what is in no file any more.
+  void drop_absent(const std::set<Id>& present, const std::set<std::string>& unreadable);
   // With mutex_ held.
   void set_source(const Id& id, const std::string& path);
   void drop_source(const Id& id);
@@ -54,9 +59,10 @@ class StandaloneStore final : public LocalStore {
   std::mutex mutex_;                                  // of what follows
   std::map<Id, std::string> sources_;                 // resource -> its file
   std::map<std::string, std::set<Id>> resources_of_;  // the same by file
-  std::string read_state_;                            // of the directory, when it was read last
-  std::set<std::string> due_;                         // files whose status changed
-  std::set<std::string> reported_;                    // problems already logged
+  ResourceFiles files_;                               // only in sync_resources()
+  std::map<std::string, std::vector<std::string>> problems_of_;  // by file, as last read
+  std::set<std::string> due_;                                    // files whose status changed
+  std::set<std::string> reported_;                               // problems already logged
 };
 
 }  // namespace op::provider
