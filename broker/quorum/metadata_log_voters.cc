@@ -133,11 +133,8 @@ void MetadataLog::add_raft_voter(const protocol::AddRaftVoterRequest& request,
     return done(error, "");
   }
   Voter voter{BrokerId{request.voter_id}, request.voter_directory_id};
-  correct_listeners(voter, listeners_of(request.listeners));
-  const auto listeners = listeners_of(request.listeners);
-  const bool reachable = std::any_of(
-      listeners.begin(), listeners.end(),
-      [&](const VoterListener& listener) { return listener.name == default_listener(); });
+  const auto listeners = listeners_of(request.listeners, default_listener());
+  correct_listeners(voter, listeners);
   if (const auto refused = refuse_change()) return done(refused->code, refused->detail);
   if (request.voter_id < 0 || request.voter_directory_id == kZeroUuid || listeners.empty()) {
     return done(
@@ -248,10 +245,7 @@ void MetadataLog::update_raft_voter(const protocol::UpdateRaftVoterRequest& requ
   // Static voters say so at every start; there is nothing to write down.
   if (leads() && voters().kraft_version == 0) return done(ErrorCode::kNone, "");
   if (const auto refused = refuse_change()) return done(refused->code, refused->detail);
-  const auto listeners = listeners_of(request.listeners);
-  const bool reachable = std::any_of(
-      listeners.begin(), listeners.end(),
-      [&](const VoterListener& listener) { return listener.name == default_listener(); });
+  const auto listeners = listeners_of(request.listeners, default_listener());
   VoterSet set = voters();
   const auto& versions = request.kraft_version_feature;
   if (listeners.empty() || set.kraft_version < versions.min_supported_version ||
