@@ -28,7 +28,8 @@ class FetchOperation::ShardFetch final : public FetchWaiter,
     for (std::size_t i = 0; i < part_.indexes.size(); ++i) {
       FetchResult result = read_one(plan.partitions[part_.indexes[i]], counted_[i]);
       bytes_ += static_cast<std::int64_t>(result.records.size());
-      decided = decided || result.error != ErrorCode::kNone || result.diverging_epoch;
+      decided = decided || result.error != ErrorCode::kNone || result.diverging_epoch ||
+                result.preferred_read_replica;
       results.emplace_back(part_.indexes[i], std::move(result));
     }
     first_round_ = false;
@@ -67,8 +68,12 @@ class FetchOperation::ShardFetch final : public FetchWaiter,
     if (first_round_) ++counters.fetch_requests;
     const std::int64_t left = std::max<std::int64_t>(max_bytes_ - bytes_, 0);
     const auto limit = static_cast<std::int32_t>(std::min<std::int64_t>(asked.max_bytes, left));
-    result = partition->fetch(plan.reader, asked.position, limit, bytes_ == 0, plan.isolation,
-                              strand().now());
+    std::optional<BrokerId> rather;
+    if (!plan.rack.empty())
+      rather = part_.table->preferred_replica(*partition, plan.rack, asked.position.offset);
+    result = partition->fetch(plan.reader, asked.position, rather ? 0 : limit,
+                              !rather && bytes_ == 0, plan.isolation, strand().now());
+    if (result.error == ErrorCode::kNone) result.preferred_read_replica = rather;
     // What an earlier round had read was not sent.
     std::int64_t& out =
         plan.reader.is_replica() ? counters.replication_bytes_out : counters.bytes_out;
@@ -157,7 +162,8 @@ void FetchOperation::on_deadline() {
 bool FetchOperation::has_enough() const {
   std::int64_t bytes = 0;
   for (const FetchResult& result : results_) {
-    if (result.error != ErrorCode::kNone || result.diverging_epoch) return true;
+    if (result.error != ErrorCode::kNone || result.diverging_epoch || result.preferred_read_replica)
+      return true;
     bytes += static_cast<std::int64_t>(result.records.size());
   }
   return bytes >= plan_.min_bytes;

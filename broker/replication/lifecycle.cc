@@ -2,8 +2,10 @@
 // which role, and when their logs come and go.
 #include "broker/common/log.h"
 #include "broker/metadata/effective_configs.h"
+#include "broker/replication/isr_batcher.h"
 #include "broker/replication/partition_table.h"
 #include "broker/replication/replica_manager.h"
+#include "broker/replication/replica_sessions.h"
 #include "broker/replication/topic_settings.h"
 
 namespace broker::replication {
@@ -40,6 +42,7 @@ struct ReplicaManager::Assignment {
       partition.become_follower(log, registration, settings, high_watermark, now);
     partition.update_settings(settings, options, now);
     table.on_settings(partition);
+    table.on_role(partition);
     const std::optional<LeaderEpoch> after = partition.leader_epoch();
     if (!listener || before == after) return;
     if (after)
@@ -63,6 +66,7 @@ void ReplicaManager::start() {
 
 void ReplicaManager::set_broker_epoch(BrokerEpoch epoch) {
   strands_.main().check_current();
+  if (isr_batcher_) isr_batcher_->set_broker_epoch(epoch);
   for (const auto& table : tables_)
     run_on(table->strand(), [table = table.get(), epoch] { table->set_broker_epoch(epoch); });
 }
@@ -248,6 +252,7 @@ void ReplicaManager::shut_down(std::optional<BrokerEpoch> epoch,
   CHECK(!stopping_);
   stopping_ = true;
   strands_.main().cancel(checkpoint_timer_);
+  if (isr_batcher_) isr_batcher_->shut_down();
   struct Stopping {
     std::size_t left;
     std::vector<storage::LogPositions> positions;
@@ -256,14 +261,15 @@ void ReplicaManager::shut_down(std::optional<BrokerEpoch> epoch,
   auto stopping = std::make_shared<Stopping>();
   stopping->left = tables_.size();
   stopping->done = std::move(done);
-  for (const auto& table : tables_) {
-    run_on(table->strand(), [this, table = table.get(), stopping, epoch] {
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    run_on(strands_.shard(i), [this, i, table = tables_[i].get(), stopping, epoch] {
       for (const auto& [key, partition] : table->partitions()) {
         const auto listener = listeners_.find(partition->id().topic);
         if (listener != listeners_.end() && partition->is_leader())
           listener->second->on_resign(*partition);
       }
       std::vector<storage::LogPositions> positions = table->positions();
+      sessions_[i]->shut_down();
       table->shut_down(ErrorCode::kNotLeaderOrFollower, [this, stopping, epoch,
                                                          positions = std::move(positions)] {
         run_on(strands_.main(), [this, stopping, epoch, positions] {

@@ -13,12 +13,15 @@ namespace broker::replication {
 struct TopicCounters {
   std::int64_t bytes_in = 0;
   std::int64_t bytes_out = 0;  // to consumers
+  std::int64_t replication_bytes_in = 0;
   std::int64_t replication_bytes_out = 0;
   std::int64_t messages_in = 0;
   std::int64_t produce_requests = 0;  // per partition of a request, as Kafka counts
   std::int64_t fetch_requests = 0;
   std::int64_t failed_produce_requests = 0;
   std::int64_t failed_fetch_requests = 0;
+  std::int64_t isr_shrinks = 0;
+  std::int64_t isr_expands = 0;
 
   TopicCounters& operator+=(const TopicCounters& other);
 };
@@ -33,6 +36,7 @@ struct PartitionGauges {
   std::uint64_t size_bytes = 0;
   std::size_t segments = 0;
   std::size_t replicas = 0;
+  std::int64_t lag = 0;  // of a follower: records that are committed and not yet here
   bool leader = false;
   bool under_replicated = false;  // leader with an ISR smaller than its replicas
   bool under_min_isr = false;
@@ -52,6 +56,8 @@ struct MetricsSnapshot {
 namespace metric_names {
 inline constexpr const char* kBytesIn = "kafka_server_brokertopicmetrics_bytesin_total";
 inline constexpr const char* kBytesOut = "kafka_server_brokertopicmetrics_bytesout_total";
+inline constexpr const char* kReplicationBytesIn =
+    "kafka_server_brokertopicmetrics_replicationbytesin_total";
 inline constexpr const char* kReplicationBytesOut =
     "kafka_server_brokertopicmetrics_replicationbytesout_total";
 inline constexpr const char* kMessagesIn = "kafka_server_brokertopicmetrics_messagesin_total";
@@ -75,6 +81,11 @@ inline constexpr const char* kReplicasCount = "kafka_cluster_partition_replicasc
 inline constexpr const char* kPartitionUnderMinIsr = "kafka_cluster_partition_underminisr";
 inline constexpr const char* kPartitionAtMinIsr = "kafka_cluster_partition_atminisr";
 inline constexpr const char* kOfflineReplicas = "kafka_server_replicamanager_offlinereplicacount";
+inline constexpr const char* kIsrShrinks = "kafka_server_replicamanager_isrshrinks_total";
+inline constexpr const char* kIsrExpands = "kafka_server_replicamanager_isrexpands_total";
+inline constexpr const char* kFollowerLag =
+    "kafka_server_fetcherlagmetrics_consumerlag";  // topic, partition
+inline constexpr const char* kMaxFollowerLag = "kafka_server_replicafetchermanager_maxlag";
 inline constexpr const char* kLogSize = "kafka_log_log_size";                   // topic, partition
 inline constexpr const char* kLogStartOffset = "kafka_log_log_logstartoffset";  // topic, partition
 inline constexpr const char* kLogEndOffset = "kafka_log_log_logendoffset";      // topic, partition

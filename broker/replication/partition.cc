@@ -54,7 +54,8 @@ void Partition::become_leader(std::shared_ptr<storage::Log> log,
                               const Settings& settings, Offset high_watermark, Instant now) {
   set_role(std::move(log), registration, settings, high_watermark);
   LeaderState::Membership membership{registration.leader_epoch, registration.partition_epoch,
-                                     registration.replicas, registration.isr};
+                                     registration.replicas, registration.isr,
+                                     registration.leader_recovery_state};
   if (leader_ && leader_->epoch() == registration.leader_epoch) {
     leader_->update(std::move(membership), now);
   } else {
@@ -63,6 +64,7 @@ void Partition::become_leader(std::shared_ptr<storage::Log> log,
     wake_consumers(0, true);
     wake_replicas(0, true);
   }
+  propose(leader_->propose_recovered(eligible()));
   flush_if_behind();
   advance_high_watermark(now);
 }
@@ -70,10 +72,16 @@ void Partition::become_leader(std::shared_ptr<storage::Log> log,
 void Partition::become_follower(std::shared_ptr<storage::Log> log,
                                 const metadata::PartitionRegistration& registration,
                                 const Settings& settings, Offset high_watermark, Instant) {
+  const CurrentLeader before = known_leader_;
   set_role(std::move(log), registration, settings, high_watermark);
-  if (!leader_) return;
-  leader_.reset();
-  fail_waiters(ErrorCode::kNotLeaderOrFollower);
+  if (leader_) {
+    leader_.reset();
+    proposed_.reset();
+    fail_waiters(ErrorCode::kNotLeaderOrFollower);
+  } else if (known_leader_ != before) {
+    wake_consumers(0, true);  // those that read from this follower
+  }
+  if (known_leader_ != before) leader_high_watermark_ = Offset{-1};
 }
 
 void Partition::stop(ErrorCode reason) {
@@ -118,12 +126,6 @@ Result<void> Partition::check_leader(const std::optional<LeaderEpoch>& epoch) co
   return {};
 }
 
-template <class T>
-const T& Partition::note_failure(const T& result) {
-  if (!result.ok() && log_ && log_->failed()) go_offline(result.error());
-  return result;
-}
-
 // --- Append
 
 ProduceResult Partition::refuse(ErrorCode error, std::string message) const {
@@ -150,6 +152,7 @@ void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
                        "min.insync.replicas for partition " +
                            to_string(id_)));
   std::vector<RecordError> record_errors;
+  leader_->before_append(log_->log_end_offset());
   const Result<storage::AppendInfo> appended =
       log_->append_as_leader(records, leader_->epoch(), origin, wall, &record_errors);
   if (!note_failure(appended).ok()) {
@@ -197,7 +200,7 @@ void Partition::park(AppendWaiters& waiters, AppendWaiter waiter) {
 
 // The ISR may have shrunk while the records travelled.
 ProduceResult Partition::final_result(ProduceResult result) const {
-  if (leader_ && !leader_->has_enough_replicas(settings_.min_insync_replicas)) {
+  if (leader_ && !leader_->had_enough_replicas(settings_.min_insync_replicas)) {
     result.error = ErrorCode::kNotEnoughReplicasAfterAppend;
     result.message = "Messages are written to the log, but to fewer in-sync replicas than required";
   }
@@ -225,6 +228,7 @@ void Partition::advance_high_watermark(Instant now) {
   bytes_above_high_watermark_ = 0;
   answer_reached(all_waiters_, next);
   wake_consumers(bytes, false);
+  tell_subscribers(ReplicaSubscriber::News::kHighWatermark);
 }
 
 void Partition::expire_waiters(Instant now) {
@@ -272,6 +276,7 @@ void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& out
   const Result<void> completed = log_->complete_flush(job, outcome, wall);
   if (!note_failure(completed).ok()) return;
   if (flush_again_) start_flush();
+  if (!leader_) return host_.on_follower_flushed(*this);
   answer_reached(flush_waiters_, written_end());
   advance_high_watermark(now);
 }
@@ -301,40 +306,59 @@ std::optional<EpochEndOffset> Partition::diverging_epoch(const FetchPosition& fr
   return EpochEndOffset{end->epoch, end->end_offset};
 }
 
+// A follower serves consumers that know how to come back to the leader (KIP-392).
+Result<void> Partition::check_reader(const Reader& reader,
+                                     const std::optional<LeaderEpoch>& epoch) const {
+  if (leader_ || !reader.from_any_replica || offline_ || known_leader_.leader == self_ ||
+      known_leader_.leader.value < 0 || !log_)
+    return check_leader(epoch);
+  if (epoch && *epoch < known_leader_.epoch) return ErrorCode::kFencedLeaderEpoch;
+  if (epoch && *epoch > known_leader_.epoch) return ErrorCode::kUnknownLeaderEpoch;
+  return {};
+}
+
+void Partition::read_records(FetchResult& result, Offset from, Offset bound, std::int32_t max_bytes,
+                             bool at_least_one, Isolation isolation) {
+  if (from >= bound || (max_bytes <= 0 && !at_least_one)) return;
+  Result<storage::ReadResult> read =
+      log_->read(from, bound, static_cast<std::size_t>(std::max(max_bytes, 0)), at_least_one);
+  if (!note_failure(read).ok()) {
+    result.error = read.code();
+    return;
+  }
+  if (isolation == Isolation::kReadCommitted && !read->records.empty()) {
+    const auto aborted = log_->aborted_transactions(from, read->next_offset);
+    if (!note_failure(aborted).ok()) {
+      result.error = aborted.code();
+      return;
+    }
+    for (const storage::AbortedTxn& txn : *aborted)
+      result.aborted.push_back({txn.producer_id, txn.first_offset});
+  }
+  result.records = std::move(read->records);
+}
+
 FetchResult Partition::fetch(const Reader& reader, const FetchPosition& from,
                              std::int32_t max_bytes, bool at_least_one, Isolation isolation,
                              Instant now) {
   FetchResult result;
   const auto fail = [&](ErrorCode error) {
     ++counters_.failed_fetch_requests;
+    result = {};
     result.error = error;
     result.current_leader = current_leader();
     return result;
   };
-  const Result<void> leads = check_leader(from.current_leader_epoch);
-  if (!leads.ok()) return fail(leads.code());
+  const Result<void> served = check_reader(reader, from.current_leader_epoch);
+  if (!served.ok()) return fail(served.code());
   result.diverging_epoch = diverging_epoch(from);
-  if (!result.diverging_epoch &&
-      (from.offset < log_->log_start_offset() || from.offset > log_->log_end_offset()))
-    return fail(ErrorCode::kOffsetOutOfRange);
-
-  const Offset bound = fetch_bound(reader, isolation);
-  if (!result.diverging_epoch && from.offset < bound && (max_bytes > 0 || at_least_one)) {
-    Result<storage::ReadResult> read = log_->read(
-        from.offset, bound, static_cast<std::size_t>(std::max(max_bytes, 0)), at_least_one);
-    if (!note_failure(read).ok()) return fail(read.code());
-    if (isolation == Isolation::kReadCommitted && !read->records.empty()) {
-      const auto aborted = log_->aborted_transactions(from.offset, read->next_offset);
-      if (!note_failure(aborted).ok()) return fail(aborted.code());
-      for (const storage::AbortedTxn& txn : *aborted)
-        result.aborted.push_back({txn.producer_id, txn.first_offset});
-    }
-    result.records = std::move(read->records);
-  }
-  if (reader.is_replica() && !result.diverging_epoch) {
-    leader_->note_fetch(reader.replica, reader.replica_epoch, from.offset, log_->log_end_offset(),
-                        now);
-    advance_high_watermark(now);
+  if (!result.diverging_epoch) {
+    if (from.offset < log_->log_start_offset() || from.offset > log_->log_end_offset())
+      return fail(ErrorCode::kOffsetOutOfRange);
+    read_records(result, from.offset, fetch_bound(reader, isolation), max_bytes, at_least_one,
+                 isolation);
+    if (result.error != ErrorCode::kNone) return fail(result.error);
+    if (reader.is_replica()) note_fetch(reader, from.offset, Offset{-1}, nullptr, now);
   }
   result.high_watermark = high_watermark_;
   result.last_stable_offset = last_stable_offset();
@@ -427,6 +451,7 @@ void Partition::wake_consumers(std::int64_t bytes, bool decided) {
 
 void Partition::wake_replicas(std::int64_t bytes, bool decided) {
   for (const auto& waiter : replicas_) waiter->on_progress(bytes, decided);
+  tell_subscribers(decided ? ReplicaSubscriber::News::kDecided : ReplicaSubscriber::News::kRecords);
 }
 
 // --- Housekeeping
@@ -453,6 +478,8 @@ PartitionGauges Partition::gauges() const {
     gauges.log_end_offset = log_->log_end_offset();
     gauges.size_bytes = log_->size_bytes();
     gauges.segments = log_->segment_count();
+    if (!leader_)
+      gauges.lag = std::max<std::int64_t>(0, leader_high_watermark_ - log_->log_end_offset());
   }
   if (leader_) {
     const auto isr = static_cast<std::int32_t>(leader_->isr().size());

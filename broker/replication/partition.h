@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "broker/metadata/topics_image.h"
+#include "broker/replication/fetcher_core.h"
 #include "broker/replication/leader_state.h"
 #include "broker/replication/metrics.h"
 #include "broker/replication/types.h"
@@ -27,6 +28,25 @@ class PartitionHost {
   virtual void run_flush(storage::FlushJob job, Done done) = 0;
   /// Something waits for acknowledgement: call expire_waiters() from time to time.
   virtual void on_waiting(const Partition& partition) = 0;
+  /// The epoch that a broker is registered with; nullopt if it may not join an ISR.
+  virtual std::optional<BrokerEpoch> eligible_epoch(BrokerId broker) const = 0;
+  /// Asks the controller; on_isr_decision(number, ...) brings its answer.
+  virtual void propose_isr(const Partition& partition, std::uint64_t number, IsrChange change) = 0;
+  /// What a follower had not yet on disk (flush.messages=1) is there: it may be told to the leader.
+  virtual void on_follower_flushed(Partition& partition) = 0;
+};
+
+/// A follower's session that contains a partition.
+class ReplicaSubscriber {
+ public:
+  enum class News {
+    kRecords,        // the log has grown
+    kHighWatermark,  // it has moved, or the log start
+    kDecided,        // the answer changed in another way (leadership, truncation, error)
+  };
+  virtual ~ReplicaSubscriber() = default;
+  /// Must not touch the partition from inside.
+  virtual void on_news(News news) = 0;
 };
 
 /// A long poll's interest in one strand's partitions.
@@ -68,6 +88,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
                        const Settings& settings, Offset high_watermark, Instant now);
   /// Gives up its log; what waits is answered with `reason`.
   void stop(ErrorCode reason);
+  /// Whom this replica follows; -1 when it leads, or nobody does.
+  CurrentLeader followed_leader() const;
   /// The log failed: every request is answered kKafkaStorageError from now on.
   void go_offline(const Error& why);
   void update_settings(const Settings& settings, storage::LogOptions options, Instant now);
@@ -101,6 +123,46 @@ class Partition : public std::enable_shared_from_this<Partition> {
   FetchResult fetch(const Reader& reader, const FetchPosition& from, std::int32_t max_bytes,
                     bool at_least_one, Isolation isolation, Instant now);
 
+  // --- A follower's session, instead of fetch()
+
+  /// A follower stands at `from`. Moves the high watermark; may propose an ISR with it. Errors and
+  /// the diverging epoch are in the result, records are not.
+  FetchResult note_replica(const Reader& reader, const FetchPosition& from, Offset log_start,
+                           FetchClock clock, Instant now);
+  /// What a follower at `from` gets.
+  FetchResult read_for_replica(const FetchPosition& from, std::int32_t max_bytes,
+                               bool at_least_one);
+  void subscribe(ReplicaSubscriber& subscriber) { subscribers_.push_back(&subscriber); }
+  void unsubscribe(ReplicaSubscriber& subscriber);
+
+  // --- The ISR, as leader
+
+  /// Proposes an ISR without those that lag too far behind.
+  void check_isr(Instant now);
+  /// Whether replicas are missing in the ISR that may be let in some time.
+  bool has_short_isr() const;
+  /// Proposes to let in whoever has caught up: for those that were not eligible when they fetched.
+  void try_expansion(Instant now);
+  void on_isr_decision(std::uint64_t number, const IsrDecision& decision, Instant now);
+
+  // --- As follower (partition_follower.cc)
+
+  /// nullopt unless this replica follows and its log works.
+  std::optional<FollowerPosition> follower_position() const;
+  /// Writes what the leader sent, and takes over its high watermark and log start. Errors:
+  /// kCorruptMessage, kInvalidRecord (nothing was written); kKafkaStorageError: offline now.
+  Result<void> append_as_follower(const Slice& records, Offset leader_high_watermark,
+                                  Offset leader_log_start, WallMs wall);
+  /// Whether what was appended must reach the disk before the leader may learn of it.
+  bool awaits_follower_flush() const;
+  /// Cuts off what the leader does not have, by its answer for the last epoch here (KIP-595).
+  /// Returns whether the recovery point moved back: then it must be checkpointed before the next
+  /// append.
+  Result<bool> truncate_to_leader(const EpochEndOffset& leader, WallMs wall);
+  Result<bool> truncate_to(Offset offset, WallMs wall);
+  /// Drops everything and begins anew at `offset`: the leader has nothing older.
+  Result<void> restart_at(Offset offset, WallMs wall);
+
   ListOffsetsResult list_offset(const Reader& reader, const ListOffsetsPartition& asked,
                                 Isolation isolation);
   EpochEndResult end_of_epoch(const EpochEndPartition& asked);
@@ -118,6 +180,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void expire_waiters(Instant now);
   std::size_t produce_waiter_count() const { return all_waiters_.size() + flush_waiters_.size(); }
   std::size_t fetch_waiter_count() const { return consumers_.size() + replicas_.size(); }
+  Offset leader_high_watermark() const { return leader_high_watermark_; }
 
   // --- Housekeeping
 
@@ -159,10 +222,24 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void fail_waiters(ErrorCode reason);
   void wake_consumers(std::int64_t bytes, bool decided);
   void wake_replicas(std::int64_t bytes, bool decided);
+  void tell_subscribers(ReplicaSubscriber::News news);
+  Result<void> check_reader(const Reader& reader, const std::optional<LeaderEpoch>& epoch) const;
+  void read_records(FetchResult& result, Offset from, Offset bound, std::int32_t max_bytes,
+                    bool at_least_one, Isolation isolation);
+  void note_fetch(const Reader& reader, Offset offset, Offset log_start, FetchClock clock,
+                  Instant now);
+  void propose(std::optional<IsrChange> change);
+  void follow_high_watermark(Offset leader_high_watermark);
+  Result<bool> cut_off(Offset offset, WallMs wall);
+  LeaderState::Eligible eligible() const;
   Offset fetch_bound(const Reader& reader, Isolation isolation) const;
   std::optional<EpochEndOffset> diverging_epoch(const FetchPosition& from) const;
+  /// Hands `result` on; goes offline if it says that the log failed.
   template <class T>
-  const T& note_failure(const T& result);
+  const T& note_failure(const T& result) {
+    if (!result.ok() && log_ && log_->failed()) go_offline(result.error());
+    return result;
+  }
 
   const TopicIdPartition id_;
   const BrokerId self_;
@@ -175,6 +252,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   CurrentLeader known_leader_;
   Offset high_watermark_{0};
   bool offline_ = false;
+  Offset leader_high_watermark_{-1};   // as follower: as the leader last told
+  std::uint64_t isr_proposals_ = 0;    // number of the latest
+  std::optional<IsrChange> proposed_;  // to be repeated
 
   bool flushing_ = false;
   bool flush_again_ = false;
@@ -184,6 +264,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   AppendWaiters flush_waiters_;  // acks=1 under flush_before_ack
   std::list<std::shared_ptr<FetchWaiter>> consumers_;
   std::list<std::shared_ptr<FetchWaiter>> replicas_;
+  std::vector<ReplicaSubscriber*> subscribers_;
 };
 
 }  // namespace broker::replication

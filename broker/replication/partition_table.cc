@@ -2,14 +2,23 @@
 
 namespace broker::replication {
 
-PartitionTable::PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers)
-    : options_(options), strand_(strand), workers_(workers) {}
+PartitionTable::PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers,
+                               Main main, PeerConnector* peers)
+    : options_(options), strand_(strand), workers_(workers), main_(std::move(main)) {
+  if (peers) fetchers_ = std::make_unique<ReplicaFetchers>(options_.fetchers, *this, *peers);
+}
 
 PartitionTable::~PartitionTable() = default;
 
 void PartitionTable::start() {
   retention_timer_ =
       strand_.call_after(options_.retention_check_interval, [this] { check_retention(); });
+  isr_timer_ = strand_.call_after(options_.isr_check_interval, [this] { check_isrs(); });
+}
+
+void PartitionTable::set_broker_epoch(BrokerEpoch epoch) {
+  broker_epoch_ = epoch;
+  if (fetchers_) fetchers_->pump();
 }
 
 Partition* PartitionTable::find(const TopicId& topic, std::int32_t partition) const {
@@ -32,8 +41,10 @@ void PartitionTable::remove(const TopicIdPartition& at, ErrorCode reason) {
   if (found == partitions_.end()) return;
   // Out of the table first: whom stop() wakes must not find it any more.
   const std::shared_ptr<Partition> partition = std::move(found->second);
+  if (fetchers_) fetchers_->stop({at.topic_id, at.partition});
   waiting_.erase(found->first);
   flushing_.erase(found->first);
+  short_isr_.erase(found->first);
   partitions_.erase(found);
   partition->stop(reason);
   const auto topic = topics_.find(at.topic);
@@ -79,7 +90,92 @@ void PartitionTable::check_flushes() {
 
 void PartitionTable::check_retention() {
   for (const auto& [key, partition] : partitions_) partition->clean(strand_.wall_now());
-  start();
+  retention_timer_ =
+      strand_.call_after(options_.retention_check_interval, [this] { check_retention(); });
+}
+
+void PartitionTable::check_isrs() {
+  for (const auto& [key, partition] : partitions_) partition->check_isr(strand_.now());
+  isr_timer_ = strand_.call_after(options_.isr_check_interval, [this] { check_isrs(); });
+}
+
+// --- Other replicas
+
+void PartitionTable::on_role(Partition& partition) {
+  if (fetchers_) fetchers_->update(partition);
+  if (!main_.propose_isr || !partition.has_short_isr()) return;
+  short_isr_.emplace(partition.id().topic_id, partition.id().partition);
+  if (expansion_timer_ == io::kNoTimer)
+    expansion_timer_ = strand_.call_after(options_.expansion_interval, [this] {
+      expansion_timer_ = io::kNoTimer;
+      try_expansions();
+    });
+}
+
+// A follower that has all and asks for nothing new is not heard of again, but may have become
+// eligible since.
+void PartitionTable::try_expansions() {
+  for (const Key& key : std::exchange(short_isr_, {})) {
+    Partition* partition = find(key.first, key.second);
+    if (!partition || !partition->has_short_isr()) continue;
+    partition->try_expansion(strand_.now());
+    on_role(*partition);
+  }
+}
+
+void PartitionTable::set_image(metadata::ImagePtr image) {
+  const bool brokers_changed = image_->cluster.brokers != image->cluster.brokers;
+  image_ = std::move(image);
+  if (brokers_changed) try_expansions();
+}
+
+void PartitionTable::on_follower_flushed(Partition& partition) {
+  if (fetchers_) fetchers_->resume(partition);
+}
+
+std::optional<BrokerEpoch> PartitionTable::eligible_epoch(BrokerId broker) const {
+  if (broker == options_.node) return broker_epoch_;
+  if (!image_->cluster.is_active(broker)) return std::nullopt;
+  return image_->cluster.broker(broker)->epoch;
+}
+
+std::optional<BrokerId> PartitionTable::preferred_replica(const Partition& partition,
+                                                          const std::string& rack,
+                                                          Offset offset) const {
+  const LeaderState* leader = partition.leader_state();
+  if (!options_.rack_aware_reads || rack.empty() || !leader) return std::nullopt;
+  const auto in_rack = [&](BrokerId id) {
+    const auto* broker = image_->cluster.broker(id);
+    return broker && broker->rack == rack && (id == options_.node || !broker->fenced);
+  };
+  if (in_rack(options_.node)) return std::nullopt;
+  std::optional<BrokerId> best;
+  Offset best_end{-1};
+  for (const BrokerId id : leader->isr()) {
+    const auto remote = leader->remotes().find(id);
+    if (remote == leader->remotes().end() || !in_rack(id)) continue;
+    const RemoteReplica& replica = remote->second;
+    if (replica.log_end_offset < offset || replica.log_start_offset > offset) continue;
+    if (replica.log_end_offset <= best_end) continue;
+    best = id;
+    best_end = replica.log_end_offset;
+  }
+  return best;
+}
+
+void PartitionTable::propose_isr(const Partition& partition, std::uint64_t number,
+                                 IsrChange change) {
+  if (!main_.propose_isr) return;
+  const PartitionKey key{partition.id().topic_id, partition.id().partition};
+  main_.propose_isr(key, std::move(change), [this, key, number](const IsrDecision& decision) {
+    if (Partition* partition = find(key.topic_id, key.partition))
+      partition->on_isr_decision(number, decision, strand_.now());
+  });
+}
+
+void PartitionTable::checkpoint(const Partition& partition,
+                                UniqueFunction<void(const Result<void>&)> done) {
+  main_.checkpoint(partition.positions(), std::move(done));
 }
 
 // --- Flushes
@@ -120,10 +216,12 @@ std::vector<storage::LogPositions> PartitionTable::positions() const {
 }
 
 void PartitionTable::shut_down(ErrorCode reason, Task idle) {
-  for (io::TimerId* timer : {&retention_timer_, &waiter_timer_, &flush_timer_}) {
+  for (io::TimerId* timer :
+       {&retention_timer_, &waiter_timer_, &flush_timer_, &isr_timer_, &expansion_timer_}) {
     strand_.cancel(*timer);
     *timer = io::kNoTimer;
   }
+  if (fetchers_) fetchers_->shut_down();
   while (!partitions_.empty()) {
     const TopicIdPartition at = partitions_.begin()->second->id();
     remove(at, reason);

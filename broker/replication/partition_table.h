@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -10,6 +11,7 @@
 #include "broker/io/strand.h"
 #include "broker/metadata/image.h"
 #include "broker/replication/partition.h"
+#include "broker/replication/replica_fetchers.h"
 
 namespace broker::replication {
 
@@ -21,8 +23,22 @@ class PartitionTable final : public PartitionHost {
     std::chrono::milliseconds retention_check_interval{300'000};
     std::chrono::milliseconds flush_check_interval{1'000};
     std::chrono::milliseconds waiter_check_interval{100};
+    std::chrono::milliseconds isr_check_interval{15'000};  // half of replica.lag.time.max.ms
+    std::chrono::milliseconds expansion_interval{250};     // while an ISR is short
+    bool rack_aware_reads = false;
+    ReplicaFetchers::Options fetchers;
   };
-  PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers);
+  /// What only main can do; called on this strand, calls back on it.
+  struct Main {
+    /// Writes the directory's checkpoints with these positions.
+    std::function<void(storage::LogPositions, UniqueFunction<void(const Result<void>&)>)>
+        checkpoint;
+    std::function<void(const PartitionKey&, IsrChange, UniqueFunction<void(IsrDecision)>)>
+        propose_isr;
+  };
+  /// `peers` null: nobody is followed.
+  PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers, Main main,
+                 PeerConnector* peers);
   ~PartitionTable() override;
 
   io::Strand& strand() { return strand_; }
@@ -38,15 +54,25 @@ class PartitionTable final : public PartitionHost {
   }
 
   const metadata::ImagePtr& image() const { return image_; }
-  void set_image(metadata::ImagePtr image) { image_ = std::move(image); }
+  void set_image(metadata::ImagePtr image);
   BrokerEpoch broker_epoch() const { return broker_epoch_; }
-  void set_broker_epoch(BrokerEpoch epoch) { broker_epoch_ = epoch; }
+  void set_broker_epoch(BrokerEpoch epoch);
 
+  /// The in-sync replica in the reader's rack that has `offset` (KIP-392). nullopt: read here.
+  std::optional<BrokerId> preferred_replica(const Partition& partition, const std::string& rack,
+                                            Offset offset) const;
+  /// To be called after a change of the partition's role.
+  void on_role(Partition& partition);
   /// To be called after a change of the partition's settings.
   void on_settings(const Partition& partition);
+  /// Makes the partition's recovery point durable. `done` runs later on this strand.
+  void checkpoint(const Partition& partition, UniqueFunction<void(const Result<void>&)> done);
 
   void run_flush(storage::FlushJob job, Done done) override;
   void on_waiting(const Partition& partition) override;
+  std::optional<BrokerEpoch> eligible_epoch(BrokerId broker) const override;
+  void propose_isr(const Partition& partition, std::uint64_t number, IsrChange change) override;
+  void on_follower_flushed(Partition& partition) override;
 
   void collect(MetricsSnapshot& into) const;
   std::vector<storage::LogPositions> positions() const;
@@ -63,20 +89,27 @@ class PartitionTable final : public PartitionHost {
   void check_retention();
   void check_waiters();
   void check_flushes();
+  void check_isrs();
+  void try_expansions();
 
   const Options options_;
   io::Strand& strand_;
   io::WorkerPool& workers_;
+  const Main main_;
+  std::unique_ptr<ReplicaFetchers> fetchers_;  // null: nobody is followed
 
   std::map<Key, std::shared_ptr<Partition>> partitions_;
   std::map<std::string, Topic> topics_;  // partitions refer to their counters
   metadata::ImagePtr image_ = metadata::MetadataImage::empty();
   BrokerEpoch broker_epoch_{-1};
-  std::set<Key> waiting_;   // partitions that may have waiters to expire
-  std::set<Key> flushing_;  // partitions with a finite flush.ms
+  std::set<Key> waiting_;    // partitions that may have waiters to expire
+  std::set<Key> flushing_;   // partitions with a finite flush.ms
+  std::set<Key> short_isr_;  // led here, perhaps with replicas to let in
   io::TimerId retention_timer_ = io::kNoTimer;
   io::TimerId waiter_timer_ = io::kNoTimer;
   io::TimerId flush_timer_ = io::kNoTimer;
+  io::TimerId isr_timer_ = io::kNoTimer;
+  io::TimerId expansion_timer_ = io::kNoTimer;
   std::size_t flushes_under_way_ = 0;
   Task idle_;
 };

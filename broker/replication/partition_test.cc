@@ -18,6 +18,9 @@ class Host final : public PartitionHost {
  public:
   void run_flush(storage::FlushJob job, Done done) override { done(job, job.run(), Instant{}, 0); }
   void on_waiting(const Partition&) override { ++waiting; }
+  std::optional<BrokerEpoch> eligible_epoch(BrokerId) const override { return std::nullopt; }
+  void propose_isr(const Partition&, std::uint64_t, IsrChange) override {}
+  void on_follower_flushed(Partition&) override {}
   int waiting = 0;
 };
 

@@ -3,19 +3,70 @@
 #include <utility>
 
 #include "broker/replication/fetch_operation.h"
+#include "broker/replication/isr_batcher.h"
 #include "broker/replication/partition_table.h"
+#include "broker/replication/replica_sessions.h"
 
 namespace broker::replication {
 
 ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
                                storage::LogManager& logs, ReplicaManagerPorts ports)
     : options_(std::move(options)), strands_(std::move(strands)), logs_(logs), ports_(ports) {
+  if (ports_.alter_partition)
+    isr_batcher_ =
+        std::make_unique<IsrBatcher>(strands_.main(), *ports_.alter_partition, options_.node);
+  for (std::size_t i = 0; i < strands_.count(); ++i) {
+    tables_.push_back(make_table(i));
+    const auto home_of = [this](const PartitionKey& key) -> PartitionTable& {
+      return *tables_[home_index(key.topic_id, key.partition)];
+    };
+    sessions_.push_back(
+        std::make_unique<ReplicaSessions>(strands_.shard(i), home_of, options_.seed + i));
+  }
+}
+
+std::unique_ptr<PartitionTable> ReplicaManager::make_table(std::size_t shard) {
   PartitionTable::Options table;
   table.node = options_.node;
   table.retention_check_interval = options_.retention_check_interval;
   table.flush_check_interval = options_.flush_check_interval;
-  for (std::size_t i = 0; i < strands_.count(); ++i)
-    tables_.push_back(std::make_unique<PartitionTable>(table, strands_.shard(i), ports_.workers));
+  table.isr_check_interval = options_.replica_lag_time_max / 2;
+  table.rack_aware_reads = options_.rack_aware_reads;
+  FetcherCore::Options& fetch = table.fetchers.fetch;
+  fetch.self = options_.node;
+  fetch.max_wait = options_.replica_fetch_wait_max;
+  fetch.min_bytes = options_.replica_fetch_min_bytes;
+  fetch.max_bytes = options_.replica_fetch_response_max_bytes;
+  fetch.partition_max_bytes = options_.replica_fetch_max_bytes;
+  fetch.max_backoff = options_.replica_fetch_backoff;
+  table.fetchers.shard = shard;
+
+  io::Strand& strand = strands_.shard(shard);
+  PartitionTable::Main main;
+  main.checkpoint = [this, &strand](storage::LogPositions positions,
+                                    UniqueFunction<void(const Result<void>&)> done) {
+    strands_.main().post([this, &strand, positions, done = std::move(done)]() mutable {
+      strand.post([done = std::move(done), written = logs_.checkpoint({&positions, 1})]() mutable {
+        done(written);
+      });
+    });
+  };
+  if (isr_batcher_)
+    main.propose_isr = [this, &strand](const PartitionKey& key, IsrChange change,
+                                       UniqueFunction<void(IsrDecision)> done) {
+      run_on(strands_.main(), [this, &strand, key, change = std::move(change),
+                               done = std::move(done)]() mutable {
+        isr_batcher_->submit(
+            key, std::move(change),
+            [&strand, done = std::move(done)](IsrDecision decision) mutable {
+              strand.post([done = std::move(done), decision = std::move(decision)]() mutable {
+                done(std::move(decision));
+              });
+            });
+      });
+    };
+  return std::make_unique<PartitionTable>(table, strand, ports_.workers, std::move(main),
+                                          ports_.peers);
 }
 
 ReplicaManager::~ReplicaManager() = default;
@@ -152,6 +203,14 @@ void ReplicaManager::fetch(FetchPlan plan, FetchCallback callback) {
   auto operation =
       std::make_shared<FetchOperation>(strands_.current(), std::move(plan), std::move(callback));
   operation->start(std::move(parts));
+}
+
+void ReplicaManager::serve_replica(protocol::FetchRequest request, ReplicaFetchCallback callback) {
+  const io::Strand& origin = strands_.current();
+  for (std::size_t i = 0; i < strands_.count(); ++i)
+    if (&strands_.shard(i) == &origin)
+      return sessions_[i]->serve(std::move(request), std::move(callback));
+  check_failed("one of the shards", __FILE__, __LINE__, "");
 }
 
 void ReplicaManager::list_offsets(ListOffsetsPlan plan, ListOffsetsCallback callback) {

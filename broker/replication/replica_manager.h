@@ -26,7 +26,9 @@ class EffectiveConfigs;
 
 namespace broker::replication {
 
+class IsrBatcher;
 class PartitionTable;
+class ReplicaSessions;
 
 /// Told about leadership of the partitions of one topic, on each partition's home strand.
 class LeadershipListener {
@@ -148,6 +150,7 @@ class ReplicaManager {
               const config::TopicConfig& config);
   void give_up(const TopicIdPartition& at);
   void on_given_up(const TopicIdPartition& at);
+  std::unique_ptr<PartitionTable> make_table(std::size_t shard);
   void run_periodically();
   void checkpoint_changes(const std::vector<storage::LogPositions>& positions);
   void finish_shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);
@@ -157,7 +160,9 @@ class ReplicaManager {
   storage::LogManager& logs_;  // on main
   const ReplicaManagerPorts ports_;
 
-  std::vector<std::unique_ptr<PartitionTable>> tables_;  // by shard
+  std::vector<std::unique_ptr<PartitionTable>> tables_;     // by shard
+  std::vector<std::unique_ptr<ReplicaSessions>> sessions_;  // by shard
+  std::unique_ptr<IsrBatcher> isr_batcher_;  // on main; null: ISRs are only the controller's affair
   // On main.
   std::map<std::string, LeadershipListener*> listeners_;
   metadata::ImagePtr applied_ = metadata::MetadataImage::empty();

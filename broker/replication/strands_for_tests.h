@@ -77,9 +77,18 @@ class TestWorld {
     for (const auto& strand : strands_) shards.push_back(strand.get());
     return Strands(*strands_[0], std::move(shards));
   }
+  io::Strand& strand(std::size_t index) { return *strands_[index]; }
   TestWorkers& workers() { return workers_; }
   Instant now() const { return now_; }
   WallMs wall() const { return wall_; }
+
+  /// As a timer of `strand`, from anywhere.
+  void call_at(io::Strand& strand, Instant when, Task task) {
+    const io::TimerId id = next_timer_++;
+    timers_.emplace(std::pair(when, id),
+                    std::pair(static_cast<TestStrand*>(&strand), std::move(task)));
+    due_[id] = when;
+  }
 
   /// Runs what is posted, and what that posts. Outside of it, strand 0 is current.
   void run() {

@@ -82,6 +82,7 @@ using ProduceCallback = UniqueFunction<void(std::vector<ProduceResult>)>;
 struct Reader {
   BrokerId replica{-1};  // -1: a consumer
   BrokerEpoch replica_epoch{-1};
+  bool from_any_replica = false;  // a consumer that may read from a follower (Fetch version 11)
 
   bool is_replica() const { return replica.value >= 0; }
 };

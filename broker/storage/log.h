@@ -140,9 +140,9 @@ class Log {
   /// All three at once.
   Result<void> flush(WallMs now);
 
-  /// Drops all batches with an offset at or above `offset`. The owner writes the recovery-point
-  /// checkpoint before it appends again (LogManager::checkpoint), or a crash would trust offsets
-  /// that were written twice.
+  /// Drops all batches with an offset at or above `offset`, and the epochs that began there. The
+  /// owner writes the recovery-point checkpoint before it appends again (LogManager::checkpoint),
+  /// or a crash would trust offsets that were written twice.
   Result<void> truncate_to(Offset offset, WallMs now);
   /// An empty log that begins at `offset`.
   Result<void> truncate_fully_and_start_at(Offset offset, WallMs now);

@@ -8,7 +8,10 @@ namespace broker::storage {
 
 Result<void> Log::truncate_to(Offset offset, WallMs now) {
   RETURN_IF_ERROR(guard());
-  if (offset >= log_end_offset_) return {};
+  if (offset >= log_end_offset_) {
+    // An epoch that this replica began as leader, and wrote nothing in, may be nobody else's.
+    return epochs_.truncate_from_end(offset) ? poison_if_failed(write_epochs()) : Result<void>();
+  }
   if (offset < segments_.begin()->first) return truncate_fully_and_start_at(offset, now);
   log_info("storage", "truncating",
            {{"partition", to_string(partition_)},

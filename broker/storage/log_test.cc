@@ -228,6 +228,13 @@ TEST_F(LogTest, ATruncationDuringAFlushBoundsTheRecoveryPoint) {
   EXPECT_EQ(log_->recovery_point(), Offset{1});
 }
 
+TEST_F(LogTest, ATruncationAtTheEndForgetsAnEpochWithoutRecords) {
+  append({}, 1);
+  log_->assign_epoch_start(LeaderEpoch{2});
+  ASSERT_TRUE(log_->truncate_to(Offset{1}, kNow).ok());
+  EXPECT_EQ(log_->latest_epoch(), LeaderEpoch{1});
+}
+
 TEST_F(LogTest, AFailedSyncPoisonsTheLog) {
   append();
   const FlushJob job = log_->prepare_flush().value();
