@@ -28,6 +28,12 @@ std::vector<VoterListener> listeners_of(const Listeners& listeners, const std::s
   return out;
 }
 
+std::vector<VoterListener> listeners_of(const Voter& voter) {
+  std::vector<VoterListener> listeners{{voter.listener, voter.endpoint}};
+  listeners.insert(listeners.end(), voter.more_listeners.begin(), voter.more_listeners.end());
+  return listeners;
+}
+
 /// kraft.version as a node supports it; a node that does not say so knows none but 0.
 std::pair<std::int16_t, std::int16_t> kraft_versions(
     const protocol::ApiVersionsResponse& response) {
@@ -53,22 +59,20 @@ auto answer_with(UniqueFunction<void(Response)> done) {
 
 bool correct_listeners(Voter& voter, std::vector<VoterListener> listeners) {
   if (listeners.empty()) return false;
-  Voter corrected = voter;
-  corrected.listener = listeners.front().name;
-  corrected.endpoint = listeners.front().endpoint;
-  corrected.more_listeners.assign(listeners.begin() + 1, listeners.end());
-  if (corrected == voter) return false;
-  voter = std::move(corrected);
+  std::vector<VoterListener> known = listeners_of(voter), wanted = listeners;
+  std::sort(known.begin(), known.end());
+  std::sort(wanted.begin(), wanted.end());
+  if (known == wanted) return false;  // their order means nothing
+  voter.listener = listeners.front().name;
+  voter.endpoint = listeners.front().endpoint;
+  voter.more_listeners.assign(listeners.begin() + 1, listeners.end());
   return true;
 }
 
 std::vector<VoterListener> MetadataLog::own_listeners() const {
   if (!options_.listeners.empty()) return options_.listeners;
   const Voter* self = voters().find(options_.node_id);
-  if (self == nullptr) return {};
-  std::vector<VoterListener> listeners{{self->listener, self->endpoint}};
-  listeners.insert(listeners.end(), self->more_listeners.begin(), self->more_listeners.end());
-  return listeners;
+  return self == nullptr ? std::vector<VoterListener>() : listeners_of(*self);
 }
 
 std::string MetadataLog::default_listener() const {

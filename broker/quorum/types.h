@@ -25,7 +25,7 @@ struct VoterListener {
   std::string name;
   io::Endpoint endpoint;
 
-  bool operator==(const VoterListener&) const = default;
+  auto operator<=>(const VoterListener&) const = default;
 };
 
 /// A member of the quorum is a node id with one disk: a new disk is another voter (KIP-853). With
