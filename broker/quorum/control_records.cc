@@ -46,20 +46,6 @@ VoterSet decode_voters(const protocol::VotersRecord& record, std::int16_t kraft_
 
 }  // namespace
 
-const Voter* VoterSet::find(BrokerId id, const DirectoryId& directory) const {
-  for (const Voter& voter : voters) {
-    if (voter.id == id && voter.directory_id == directory) return &voter;
-  }
-  return nullptr;
-}
-
-const Voter* VoterSet::find(BrokerId id) const {
-  for (const Voter& voter : voters) {
-    if (voter.id == id) return &voter;
-  }
-  return nullptr;
-}
-
 Slice leader_change_batch(const BatchPosition& at, BrokerId leader, const VoterSet& voters,
                           std::span<const BrokerId> granting_voters) {
   protocol::LeaderChangeMessage message;

@@ -95,9 +95,10 @@ void MetadataLog::on_fetch_answer(std::uint64_t generation,
   }
   const bool one = answer->responses.size() == 1 && answer->responses[0].partitions.size() == 1;
   if (answer->error_code != 0 || !one) {
-    log_warn(kLogger, "a fetch of the metadata log was refused",
-             {{"error", answer->error_code}, {"offset", log_end_offset().value}});
-    ++fetch_failures_;
+    if (fetch_failures_++ == 0) {
+      log_warn(kLogger, "a fetch of the metadata log was refused",
+               {{"error", answer->error_code}, {"offset", log_end_offset().value}});
+    }
     return retry_fetch();
   }
   const LeaderEpoch asked = epoch();
@@ -106,10 +107,13 @@ void MetadataLog::on_fetch_answer(std::uint64_t generation,
   core_->on_leader_seen(
       now, named_leader(leader.leader_id, leader.leader_epoch, answer->node_endpoints));
   const bool follows = followed && core_->role() == RaftRole::kFollower && epoch() == asked;
+  const bool refused = answer->responses[0].partitions[0].error_code != 0;
+  // It leads no more and knows nobody who does: as good as gone.
+  if (follows && refused && leader.leader_id < 0) core_->on_leader_unreachable(now);
   run();
   // A new leader, known or still being written down: the change of role goes on from here.
   if (!running() || generation != generation_ || epoch() != asked) return;
-  if (answer->responses[0].partitions[0].error_code != 0 || !follows) {
+  if (refused || !follows) {
     ++fetch_failures_;
     return retry_fetch();
   }

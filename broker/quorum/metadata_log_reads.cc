@@ -158,23 +158,22 @@ void MetadataLog::fetch(const protocol::FetchRequest& request, std::int16_t vers
 }
 
 void MetadataLog::wake_fetches() {
-  std::list<ParkedFetch> ready;
+  // The callbacks may bring the next fetches: they run when the list is in order again.
+  std::vector<std::pair<ParkedFetch, protocol::FetchResponse>> ready;
   for (auto it = parked_.begin(); it != parked_.end();) {
-    protocol::FetchResponse probe;
-    probe.responses.emplace_back().partitions.emplace_back();
-    const auto next = std::next(it);
-    if (answer_fetch(it->request, probe) || it->request.max_wait_ms <= 0) {
-      ports_.strand.cancel(it->timer);
-      ready.splice(ready.end(), parked_, it);
-    }
-    it = next;
-  }
-  for (auto& parked : ready) {
     protocol::FetchResponse response;
     auto& topic = response.responses.emplace_back();
     topic.topic_id = kMetadataTopicId;
     topic.partitions.emplace_back();
-    answer_fetch(parked.request, response);
+    if (!answer_fetch(it->request, response) && it->request.max_wait_ms > 0) {
+      ++it;
+      continue;
+    }
+    ports_.strand.cancel(it->timer);
+    ready.emplace_back(std::move(*it), std::move(response));
+    it = parked_.erase(it);
+  }
+  for (auto& [parked, response] : ready) {
     name_leader(response, parked.version);
     parked.done(std::move(response));
   }
