@@ -1,7 +1,11 @@
 #include "broker/controller/cluster.h"
 
+#include <algorithm>
+#include <array>
+#include <iterator>
 #include <limits>
 
+#include "broker/controller/min_insync.h"
 #include "broker/metadata/features.h"
 
 namespace broker::controller {
@@ -27,6 +31,62 @@ Result<void> check_nodes(const metadata::ClusterImage& cluster, const std::strin
   return {};
 }
 
+constexpr std::int8_t kUpgrade = 1;
+constexpr std::int8_t kSafeDowngrade = 2;
+constexpr std::int8_t kUnsafeDowngrade = 3;
+
+/// Version 0 of the request only says whether a downgrade is allowed.
+std::int8_t upgrade_type(const UpdateFeaturesRequest::FeatureUpdateKey& update) {
+  return update.allow_downgrade ? kSafeDowngrade : update.upgrade_type;
+}
+
+/// Whether a downgrade loses what only the newer records can say.
+bool formats_differ(std::int16_t from, std::int16_t to) {
+  constexpr std::array<std::int16_t, 9> kNewFormats{
+      metadata::kMetadataVersion3_3_IV3, metadata::kMetadataVersion3_4_IV0,
+      metadata::kMetadataVersion3_5_IV2, metadata::kMetadataVersion3_6_IV1,
+      metadata::kMetadataVersion3_6_IV2, metadata::kMetadataVersion3_7_IV0,
+      metadata::kMetadataVersion3_7_IV2, metadata::kMetadataVersion4_0_IV1,
+      metadata::kMetadataVersion4_3_IV0};
+  return std::any_of(kNewFormats.begin(), kNewFormats.end(),
+                     [&](std::int16_t level) { return to < level && level <= from; });
+}
+
+bool some_isr_is_empty(const metadata::TopicsImage& topics) {
+  for (const auto& [id, topic] : topics.by_id)
+    for (const auto& [index, partition] : topic.partitions)
+      if (partition.isr.empty()) return true;
+  return false;
+}
+
+template <class Invalid>
+Result<void> check_direction(const metadata::MetadataImage& image,
+                             const UpdateFeaturesRequest::FeatureUpdateKey& update,
+                             std::int16_t now, const Invalid& invalid) {
+  const std::int16_t wanted = update.max_version_level;
+  const std::int8_t type = upgrade_type(update);
+  if (wanted < now && type == kUpgrade)
+    return invalid(
+        "Can't downgrade the version of this feature without setting the upgrade type "
+        "to either safe or unsafe downgrade.");
+  if (wanted > now && type != kUpgrade) return invalid("Can't downgrade to a newer version.");
+  const bool is_metadata_version = update.feature == metadata::kMetadataVersionFeature;
+  if (is_metadata_version && wanted < now && formats_differ(now, wanted))
+    return invalid(type == kUnsafeDowngrade
+                       ? "Unsafe metadata downgrade is not supported in this version."
+                       : "Refusing to perform the requested downgrade because it might delete "
+                         "metadata information.");
+  if (update.feature == metadata::kElrVersionFeature) {
+    if (wanted > now && image.features.metadata_version() < metadata::kMetadataVersion4_0_IV1)
+      return invalid("It depends on metadata.version level " +
+                     std::to_string(metadata::kMetadataVersion4_0_IV1) + ".");
+    // Only the ELR knows who may lead these without losing records.
+    if (wanted < now && some_isr_is_empty(image.topics))
+      return invalid("Some partitions have no in-sync replica; bring their brokers back first.");
+  }
+  return {};
+}
+
 Result<void> check_update(const metadata::MetadataImage& image,
                           const UpdateFeaturesRequest::FeatureUpdateKey& update) {
   const auto invalid = [&](const std::string& why) {
@@ -37,13 +97,15 @@ Result<void> check_update(const metadata::MetadataImage& image,
   const metadata::SupportedFeature* supported = metadata::find_supported_feature(update.feature);
   if (supported == nullptr) return invalid("Local controller does not support this feature.");
   const std::int16_t now = image.features.level(update.feature);
+  if (upgrade_type(update) < kUpgrade || upgrade_type(update) > kUnsafeDowngrade)
+    return invalid("The controller does not support the given upgrade type.");
+  if (update.max_version_level < 0) return invalid("A feature version cannot be less than 0.");
   if (update.feature == metadata::kKRaftVersionFeature)
     return invalid("kraft.version is fixed when the storage is formatted.");
   if (update.max_version_level < supported->min || update.max_version_level > supported->max)
     return invalid("Local controller supports versions " + std::to_string(supported->min) + " to " +
                    std::to_string(supported->max) + ".");
-  if (update.max_version_level < now)
-    return invalid("Refusing to perform a downgrade from " + std::to_string(now) + ".");
+  RETURN_IF_ERROR(check_direction(image, update, now, invalid));
   return check_nodes(image.cluster, update.feature, update.max_version_level);
 }
 
@@ -94,6 +156,12 @@ ControllerResult<protocol::UpdateFeaturesResponse> decide(const DecideContext& c
     if (request.validate_only ||
         update.max_version_level == context.image.features.level(update.feature))
       continue;
+    const bool elr = update.feature == metadata::kElrVersionFeature;
+    if (elr && update.max_version_level > 0) {
+      auto first = prepare_elr(context.image, context.options);
+      std::move(first.begin(), first.end(), std::back_inserter(out.records));
+    }
+    if (elr && update.max_version_level == 0) out.records.emplace_back(protocol::ClearElrRecord());
     protocol::FeatureLevelRecord record;
     record.name = update.feature;
     record.feature_level = update.max_version_level;

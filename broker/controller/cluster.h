@@ -15,8 +15,9 @@ inline constexpr std::int32_t kProducerIdBlock = 1000;
 ControllerResult<protocol::AllocateProducerIdsResponse> decide(
     const DecideContext& context, const protocol::AllocateProducerIdsRequest& request);
 
-/// Raises metadata.version, as far as all registered nodes go. Downgrades, kraft.version and
-/// features that are not implemented are refused; one refusal refuses the request.
+/// Moves feature levels, as far as all registered nodes go (KIP-584). A downgrade has to be asked
+/// for, and is refused when records would be lost; so are kraft.version and features that are not
+/// implemented. One refusal refuses the request.
 ControllerResult<protocol::UpdateFeaturesResponse> decide(
     const DecideContext& context, const protocol::UpdateFeaturesRequest& request);
 

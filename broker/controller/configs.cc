@@ -6,6 +6,7 @@
 
 #include "broker/config/text.h"
 #include "broker/config/topic_config.h"
+#include "broker/controller/min_insync.h"
 #include "broker/controller/topics.h"
 
 namespace broker::controller {
@@ -224,6 +225,10 @@ ControllerResult<Response> alter_all(const DecideContext& context, const Request
     auto records = duplicates.contains(key) ? Result<metadata::MetadataRecords>(invalid_request(
                                                   "Each resource must appear at most once."))
                                             : alter(context, wanted);
+    if (records.ok()) {
+      if (const auto ok = check_min_insync_change(context.image, *records); !ok.ok())
+        records = ok.error();
+    }
     typename Response::AlterConfigsResourceResponse result;
     result.resource_type = wanted.resource_type;
     result.resource_name = wanted.resource_name;
@@ -232,7 +237,9 @@ ControllerResult<Response> alter_all(const DecideContext& context, const Request
       result.error_code = static_cast<std::int16_t>(records.code());
       result.error_message = records.error().detail;
     } else if (!request.validate_only) {
+      auto more = after_min_insync_change(context.image, *records);
       std::move(records->begin(), records->end(), std::back_inserter(out.records));
+      std::move(more.begin(), more.end(), std::back_inserter(out.records));
     }
     out.response.responses.push_back(std::move(result));
   }

@@ -215,7 +215,9 @@ void Controller::replay_committed(const metadata::MetadataRecords& records) {
 /// it.
 void Controller::publish_loaded() {
   loading_ = false;
-  if (!loaded_ || failed_) return;
+  // A log without even its bootstrap records says nothing yet.
+  const bool bootstrapped = newest_.newest().features.level(metadata::kMetadataVersionFeature) != 0;
+  if (!loaded_ || failed_ || !bootstrapped) return;
   metadata::MetadataUpdate update = newest_.apply(*loaded_);
   // After a snapshot the changes of the replay say nothing about what was there before.
   if (replaced_) update.changes = metadata::diff(*committed_, *update.image);

@@ -43,9 +43,7 @@ RulesLookup::RulesLookup(const metadata::MetadataImage& image, const ControllerO
 const TopicRules& RulesLookup::of(const metadata::TopicImage& topic) {
   if (last_ == topic.id) return rules_;
   const config::TopicConfig config = configs_.topic(topic.name);
-  const metadata::PartitionRegistration* first = topic.partitions.find(0);
-  const std::size_t replicas = first == nullptr ? 1 : first->replicas.size();
-  rules_.min_isr = std::min(static_cast<std::size_t>(config.min_insync_replicas), replicas);
+  rules_.min_isr = static_cast<std::size_t>(config.min_insync_replicas);
   rules_.unclean_election = config.unclean_leader_election_enable;
   last_ = topic.id;
   return rules_;
@@ -160,7 +158,8 @@ void PartitionChange::complete_reassignment() {
 /// Whoever leaves an ISR below min.insync.replicas has everything that is committed, because
 /// nothing more is committed until the ISR has grown again.
 void PartitionChange::update_elr() {
-  if (!rules_.elr || isr_.size() >= rules_.min_isr) {
+  // Leaders count in the same way, by partition: what they commit must not be missing in the ELR.
+  if (!rules_.elr || isr_.size() >= std::min(rules_.min_isr, replicas_.size())) {
     elr_.clear();
     return;
   }

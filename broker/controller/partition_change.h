@@ -28,7 +28,7 @@ struct Expected {
 struct TopicRules {
   std::int16_t metadata_version = 0;
   bool elr = false;               // eligible leader replicas (KIP-966) are on
-  std::size_t min_isr = 1;        // min.insync.replicas, at most the number of replicas
+  std::size_t min_isr = 1;        // min.insync.replicas
   bool unclean_election = false;  // unclean.leader.election.enable
 };
 

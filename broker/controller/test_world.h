@@ -20,7 +20,8 @@ inline constexpr ErrorCode code_of(std::int16_t number) { return static_cast<Err
 class World {
  public:
   explicit World(int brokers = 0, std::vector<std::string> racks = {})
-      : delta_(metadata::MetadataImage::empty()), heartbeats_(std::chrono::seconds(9)) {
+      : delta_(metadata::MetadataImage::empty(), metadata::ReplayAs::kObserver),
+        heartbeats_(std::chrono::seconds(9)) {
     options_.cluster_id = "c1";
     options_.node_id = BrokerId{0};
     protocol::FeatureLevelRecord level;
