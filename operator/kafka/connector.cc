@@ -2,9 +2,11 @@
 
 #include <mutex>
 
+#include "broker/common/log.h"
 #include "broker/common/rng.h"
 #include "operator/kafka/admin.h"
 #include "operator/kafka/changes.h"
+#include "operator/kafka/describe_watch.h"
 #include "operator/kafka/metadata_watch.h"
 #include "operator/kafka/quorum_client.h"
 #include "operator/kafka/tls_material.h"
@@ -95,26 +97,49 @@ class Link {
       : view_(std::move(view)),
         gate_(std::move(gate)),
         on_change_(std::move(on_change)),
-        watch_(strand, transport, controllers, {}, events()),
-        quorum_(strand, transport, std::move(controllers)),
-        admin_(strand, transport, std::move(brokers), {}) {}
+        admin_(strand, transport, brokers, {}) {
+    if (controllers.bootstrap.empty()) {
+      describe_ = std::make_unique<DescribeWatch>(strand, transport, std::move(brokers),
+                                                  DescribeOptions{}, describe_events());
+      return;
+    }
+    watch_ =
+        std::make_unique<MetadataWatch>(strand, transport, controllers, WatchOptions{}, events());
+    quorum_ = std::make_unique<QuorumClient>(strand, transport, std::move(controllers));
+  }
 
-  void start() { watch_.start(); }
+  void start() {
+    if (watch_) watch_->start();
+    if (describe_) describe_->start();
+  }
+  /// An administration call was answered: what it did is looked at, where nothing tells of it.
+  void changed() {
+    if (describe_) describe_->look_soon();
+  }
+  void wrote(const std::vector<ScramChange>& changes) {
+    if (!describe_) return;
+    for (const ScramChange& change : changes) describe_->wrote(change);
+  }
   Admin& admin() { return admin_; }
 
   void refresh_quorum(bool wanted) {
+    if (!quorum_) return;
     wanted_ = wanted_ || wanted;
     again_ = asking_;
     if (asking_) return;
     asking_ = true;
-    quorum_.describe(watch_.endpoint(), [this](Result<QuorumDescription> described) {
+    quorum_->describe(watch_->endpoint(), [this](Result<QuorumDescription> described) {
       asking_ = false;
       on_quorum(std::move(described));
     });
   }
   void change_voter(const VoterChange& change, const AdminClient::Done& done) {
-    quorum_.change(change, view_->cluster_id(),
-                   [done](ItemResult result) { done({std::move(result)}); });
+    if (!quorum_) {
+      return done(
+          {ItemResult{ErrorCode::kUnsupportedVersion, "not the cluster's own operator", {}}});
+    }
+    quorum_->change(change, view_->cluster_id(),
+                    [done](ItemResult result) { done({std::move(result)}); });
   }
 
  private:
@@ -124,6 +149,9 @@ class Link {
       const auto before = view_->set_quorum(*described);
       const bool news = !before || !same_members(*before, *described);
       if (news || std::exchange(wanted_, false)) tell({.quorum = true});
+    } else {
+      broker::log_debug("kafka", "the quorum was not described",
+                        {{"error", to_string(described.error())}});
     }
     if (again) refresh_quorum(false);
   }
@@ -137,6 +165,21 @@ class Link {
               if (!view_->set_state(synced, problem)) return;
               if (synced) refresh_quorum(false);  // perhaps by another leader
               tell({.state = true});
+            },
+        .on_cluster_id = [this](const std::string& id) { view_->set_cluster_id(id); },
+    };
+  }
+
+  DescribeEvents describe_events() {
+    return {
+        .on_image =
+            [this](metadata::ImagePtr image, const Changes& changes) {
+              view_->set_image(std::move(image));
+              tell(changes);
+            },
+        .on_state =
+            [this](bool synced, const std::string& problem) {
+              if (view_->set_state(synced, problem)) tell({.state = true});
             },
         .on_cluster_id = [this](const std::string& id) { view_->set_cluster_id(id); },
     };
@@ -157,9 +200,10 @@ class Link {
   const std::shared_ptr<View> view_;
   const std::shared_ptr<Gate> gate_;
   const Connector::ChangeCallback on_change_;
-  MetadataWatch watch_;
-  QuorumClient quorum_;
   Admin admin_;
+  std::unique_ptr<MetadataWatch> watch_;  // either these two
+  std::unique_ptr<QuorumClient> quorum_;
+  std::unique_ptr<DescribeWatch> describe_;  // or this one
   bool asking_ = false;
   bool again_ = false;   // asked for while the last question was under way
   bool wanted_ = false;  // somebody waits for the answer
@@ -231,11 +275,13 @@ class Connection final : public ClusterConnection, private AdminClient {
                   done = std::move(done)]() mutable {
       const std::shared_ptr<Link> alive = link.lock();
       if (alive == nullptr) return;
-      Admin& admin = alive->admin();
-      admin.run<Operation>(std::move(items),
-                           [gate = std::move(gate), done = std::move(done)](ItemResults results) {
-                             gate->run([&] { done(std::move(results)); });
-                           });
+      if constexpr (std::is_same_v<Operation, AlterScramCredentials>) alive->wrote(items);
+      alive->admin().run<Operation>(
+          std::move(items),
+          [link, gate = std::move(gate), done = std::move(done)](ItemResults results) {
+            gate->run([&] { done(std::move(results)); });
+            if (const auto still = link.lock()) still->changed();
+          });
     });
   }
 
@@ -252,20 +298,17 @@ class NetworkConnector final : public Connector {
 
   Result<std::unique_ptr<ClusterConnection>> connect(const ConnectionSpec& spec,
                                                      ChangeCallback on_change) override {
-    if (spec.mode != ConnectionSpec::Mode::kMetadataLog) {
-      return Error{ErrorCode::kUnsupportedVersion,
-                   "observing a cluster through describe requests is not supported yet; its "
-                   "metadata log must be readable"};
-    }
-    if (spec.controllers.empty() || spec.brokers.empty()) {
+    const bool reads_log = spec.mode == ConnectionSpec::Mode::kMetadataLog;
+    if (spec.brokers.empty() || (reads_log && spec.controllers.empty())) {
       return Error{ErrorCode::kInvalidRequest,
-                   "the cluster needs the addresses of at least one "
-                   "controller and one broker"};
+                   "the cluster needs the addresses of at least one broker, and of one controller "
+                   "where its metadata log is read"};
     }
     ASSIGN_OR_RETURN(const auto options, connection_options(spec));
-    return std::unique_ptr<ClusterConnection>(
-        std::make_unique<Connection>(strand_, transport_, reconnect(options, spec.controllers),
-                                     reconnect(options, spec.brokers), std::move(on_change)));
+    return std::unique_ptr<ClusterConnection>(std::make_unique<Connection>(
+        strand_, transport_,
+        reconnect(options, reads_log ? spec.controllers : std::vector<broker::io::Endpoint>()),
+        reconnect(options, spec.brokers), std::move(on_change)));
   }
 
  private:

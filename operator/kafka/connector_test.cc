@@ -6,6 +6,18 @@
 #include "broker/client/testing/fake_node.h"
 #include "broker/client/testing/loop_test.h"
 #include "broker/metadata/image.h"
+#include "broker/protocol/messages/add_raft_voter_request.h"
+#include "broker/protocol/messages/add_raft_voter_response.h"
+#include "broker/protocol/messages/describe_acls_request.h"
+#include "broker/protocol/messages/describe_acls_response.h"
+#include "broker/protocol/messages/describe_configs_request.h"
+#include "broker/protocol/messages/describe_configs_response.h"
+#include "broker/protocol/messages/describe_quorum_request.h"
+#include "broker/protocol/messages/describe_quorum_response.h"
+#include "broker/protocol/messages/describe_user_scram_credentials_request.h"
+#include "broker/protocol/messages/describe_user_scram_credentials_response.h"
+#include "broker/protocol/messages/metadata_request.h"
+#include "broker/protocol/messages/metadata_response.h"
 #include "operator/kafka/admin_requests.h"
 #include "operator/kafka/testing/fake_controller.h"
 #include "operator/kafka/testing/metadata_batches.h"
@@ -302,12 +314,144 @@ TEST_F(ConnectorTest, UnusableTlsMaterialIsRefusedInTheReadersTerms) {
   EXPECT_THAT(made.error().detail, HasSubstr("(CA certificates)"));
 }
 
-TEST_F(ConnectorTest, DescribeModeIsRefused) {
+// --- the quorum ---
+
+using broker::protocol::AddRaftVoterRequest;
+using broker::protocol::DescribeQuorumRequest;
+
+TEST_F(ConnectorTest, TheQuorumIsDescribedByItsLeaderAndVotersAreChangedThere) {
+  on_loop([this] { other_ = std::make_unique<FakeController>(loop_, *transport_); });
+  std::vector<AddRaftVoterRequest> added;
+  on_loop([&] {
+    controller_->epoch = other_->epoch = 9;
+    controller_->leader = other_->endpoint();
+    other_->on<DescribeQuorumRequest>([](const auto&, const auto& reply) {
+      broker::protocol::DescribeQuorumResponse response;
+      auto& partition = response.topics.emplace_back().partitions.emplace_back();
+      partition.leader_id = 2;
+      partition.leader_epoch = 9;
+      partition.high_watermark = 100;
+      partition.current_voters = {{1, broker::Uuid{1, 1}, 90, 5'000, 4'000},
+                                  {2, broker::Uuid{1, 2}, 100, 20'000, 20'000}};
+      partition.observers = {{1, broker::Uuid{5, 5}, 99, 19'900, 19'900}};
+      reply(response);
+    });
+    other_->on<AddRaftVoterRequest>([&](const AddRaftVoterRequest& request, const auto& reply) {
+      added.push_back(request);
+      reply({});
+    });
+    controller_->on<AddRaftVoterRequest>([](const auto&, const auto& reply) {
+      broker::protocol::AddRaftVoterResponse response;
+      response.error_code = static_cast<std::int16_t>(ErrorCode::kNotLeaderOrFollower);
+      reply(response);
+    });
+  });
+  grow(*other_, {topic("a", 1)});
+  ConnectionSpec both = spec();
+  both.controllers.push_back(other_->endpoint());
+  connect(both);
+  ASSERT_TRUE(eventually([this] { return connection_->view().quorum() != nullptr; }));
+  const auto quorum = connection_->view().quorum();
+  EXPECT_EQ(quorum->leader_id, 2);
+  EXPECT_FALSE(quorum->voters[0].caught_up);  // 16 s ago
+  EXPECT_TRUE(quorum->voters[1].caught_up);
+  EXPECT_TRUE(quorum->observers[0].caught_up);
+  EXPECT_EQ(quorum->observers[0].directory_id, (broker::Uuid{5, 5}));
+
+  const auto results = admin([](AdminClient& client, AdminClient::Done done) {
+    client.change_voter({false, 1, broker::Uuid{5, 5}, {"n1", 9090}}, std::move(done));
+  });
+  ASSERT_EQ(results.size(), 1u);
+  EXPECT_EQ(results[0].code, ErrorCode::kNone);
+  on_loop([&] {
+    ASSERT_EQ(added.size(), 1u);
+    EXPECT_EQ(added[0].cluster_id, "cluster-1");
+    EXPECT_EQ(added[0].listeners.at(0).host, "n1");
+  });
+}
+
+// --- without the metadata log ---
+
+TEST_F(ConnectorTest, AForeignClusterIsDescribedInsteadAndLookedAtAfterEachChange) {
+  std::vector<std::string> topics{"a"};
+  std::string retention = "1000";
+  on_loop([&] {
+    node_->on<broker::protocol::MetadataRequest>([&](const auto& request, const auto& reply) {
+      EXPECT_FALSE(request.topics.has_value());
+      broker::protocol::MetadataResponse response;
+      response.cluster_id = "foreign";
+      response.brokers = {{7, "n", 9092, "z1"}};
+      for (const std::string& name : topics) {
+        auto& topic = response.topics.emplace_back();
+        topic.name = name;
+        topic.topic_id = broker::Uuid{3, name.size()};
+        topic.partitions.push_back({0, 0, 7, 1, {7}, {7}, {}});
+      }
+      reply(response);
+    });
+    node_->on<broker::protocol::DescribeConfigsRequest>(
+        [&](const auto& request, const auto& reply) {
+          broker::protocol::DescribeConfigsResponse response;
+          for (const auto& resource : request.resources) {
+            auto& result = response.results.emplace_back();
+            result.resource_type = resource.resource_type;
+            result.resource_name = resource.resource_name;
+            result.configs.resize(2);
+            result.configs[0].name = "retention.ms";
+            result.configs[0].value = retention;
+            result.configs[0].config_source = 1;
+            result.configs[1].name = "segment.ms";
+            result.configs[1].value = "7";
+            result.configs[1].config_source = 5;  // the default
+          }
+          reply(response);
+        });
+    node_->on<broker::protocol::DescribeAclsRequest>([](const auto&, const auto& reply) {
+      broker::protocol::DescribeAclsResponse response;
+      auto& resource = response.resources.emplace_back();
+      resource.resource_type = 2;
+      resource.resource_name = "a";
+      resource.acls.push_back({"User:x", "*", 3, 3});
+      reply(response);
+    });
+    node_->on<broker::protocol::DescribeUserScramCredentialsRequest>(
+        [](const auto&, const auto& reply) {
+          broker::protocol::DescribeUserScramCredentialsResponse response;
+          auto& result = response.results.emplace_back();
+          result.user = "x";
+          result.credential_infos.push_back({2, 4096});
+          reply(response);
+        });
+    node_->on<broker::protocol::CreateTopicsRequest>([&](const auto& request, const auto& reply) {
+      broker::protocol::CreateTopicsResponse response;
+      for (const auto& topic : request.topics) {
+        topics.push_back(topic.name);
+        response.topics.emplace_back().name = topic.name;
+      }
+      reply(response);
+    });
+  });
   ConnectionSpec describe = spec();
   describe.mode = ConnectionSpec::Mode::kDescribe;
-  const auto made = connector_->connect(describe, [](const Changes&) {});
-  ASSERT_FALSE(made.ok());
-  EXPECT_THAT(made.error().detail, HasSubstr("not supported yet"));
+  describe.controllers.clear();
+  connect(describe);
+  ASSERT_TRUE(synced());
+  EXPECT_EQ(connection_->view().cluster_id(), "foreign");
+  const auto image = connection_->view().image();
+  EXPECT_EQ(image->configs.of({broker::metadata::ConfigResourceType::kTopic, "a"}),
+            (broker::config::ConfigMap{{"retention.ms", "1000"}}));
+  EXPECT_EQ(image->acls.by_id.size(), 1u);
+  EXPECT_TRUE(image->cluster.is_alive(broker::BrokerId{7}));
+  const auto* credential = image->scram.find("x", broker::security::ScramMechanism::kSha512);
+  ASSERT_NE(credential, nullptr);
+  EXPECT_TRUE(credential->stored_key.empty());  // nobody tells it
+
+  const auto results = admin([](AdminClient& client, AdminClient::Done done) {
+    client.create_topics({{"bb", 1, 1, {}}}, std::move(done));
+  });
+  EXPECT_EQ(results.at(0).code, ErrorCode::kNone);
+  ASSERT_TRUE(eventually([this] { return has_topic("bb"); }));  // long before the next round is due
+  on_loop([this] { EXPECT_THAT(changes_, Contains(Field(&Changes::topics, ElementsAre("bb")))); });
 }
 
 }  // namespace
