@@ -21,7 +21,7 @@ import ssl
 
 HERE = pathlib.Path(__file__).resolve().parent
 MAX_CRD_BYTES = 256 * 1024
-NAMESPACE = "millrace-crd-check"
+NAMESPACE = f"millrace-crd-check-{secrets.token_hex(3)}"  # that of an earlier run may still be going
 EXPECT = "# expect: "
 
 
