@@ -160,8 +160,11 @@ TEST(Model, ABrokerGetsItsFileWhenItsRackIsKnown) {
             std::string::npos);
 }
 
-TEST(Model, TheQuickstartIsWhatThisVersionCanDo) {
-  const fs::path folder = fs::path(TEST_SOURCE_DIR) / "../../examples/quickstart";
+class Example : public testing::TestWithParam<std::pair<const char*, std::size_t>> {};
+
+TEST_P(Example, IsWhatThisVersionCanDo) {
+  const auto [name, listeners] = GetParam();
+  const fs::path folder = fs::path(TEST_SOURCE_DIR) / "../../examples" / name;
   const auto object = [&](const char* file) { return to_json(YAML::LoadFile(folder / file)); };
   auto cluster = api::parse_cluster(object("10-cluster.yaml"), api::Unknown::kRefused);
   ASSERT_TRUE(cluster.ok()) << cluster.error().detail;
@@ -175,8 +178,12 @@ TEST(Model, TheQuickstartIsWhatThisVersionCanDo) {
   EXPECT_EQ(to_string(api::validate(*topic)), "");
   EXPECT_EQ(to_string(api::validate(*user)), "");
   EXPECT_EQ(to_string(api::validate(*acl)), "");
-  EXPECT_EQ(client_listeners(*cluster, user->spec.authentication.type).size(), 2u);
+  EXPECT_EQ(client_listeners(*cluster, user->spec.authentication.type).size(), listeners);
 }
+
+INSTANTIATE_TEST_SUITE_P(All, Example,
+                         testing::Values(std::pair("quickstart", std::size_t{2}),
+                                         std::pair("replicated", std::size_t{1})));
 
 TEST(Model, KeepsRuntimeKeysOutOfTheFile) {
   const api::Cluster cluster = load("one_broker_nodeport");

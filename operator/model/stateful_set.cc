@@ -57,7 +57,7 @@ json container(const api::Cluster& cluster, const api::PoolSpec& pool) {
               // killed for being silent.
               {"startupProbe", probe("/livez", 1, 1800)},
               {"livenessProbe", probe("/livez", 10, 3)},
-              {"readinessProbe", probe("/readyz", 2, 2)},
+              {"readinessProbe", probe("/readyz", 1, 3)},
               {"securityContext",
                {{"allowPrivilegeEscalation", false},
                 {"readOnlyRootFilesystem", true},
