@@ -110,7 +110,7 @@ bool PartitionChange::can_lead(BrokerId id) const {
   if (id == kNoLeader || id == expected_.leaving || id == expected_.unclean) return false;
   const metadata::BrokerRegistration* broker = cluster_.broker(id);
   if (broker == nullptr || !broker->has_online_dir(partition_.directory_of(id))) return false;
-  return id == expected_.returning || cluster_.is_active(id);
+  return !broker->in_controlled_shutdown && (id == expected_.returning || !broker->fenced);
 }
 
 /// Without losing anything that was committed.
