@@ -11,6 +11,13 @@ from e2e.lib.process import Process, wait_until
 ORDINARY_USER = (65534, 65534)  # nobody
 
 
+def resource(kind, name, /, **spec):
+    """A resource as a file holds it; all live in the namespace kafka."""
+    version = "v1" if kind == "Namespace" else "millrace.io/v1beta1"
+    meta = {"name": name} if kind == "Namespace" else {"name": name, "namespace": "kafka"}
+    return {"apiVersion": version, "kind": kind, "metadata": meta, **({"spec": spec} if spec else {})}
+
+
 class Standalone:
     def __init__(self, programs, folder):
         self.programs = programs
