@@ -178,6 +178,17 @@ class TestCluster {
     image_.topics.by_id.set(kTopic, topic);
     publish();
   }
+  /// More keys of all brokers and of the topic.
+  void configure(const config::ConfigMap& brokers, const config::ConfigMap& topic) {
+    const auto add = [&](const metadata::ConfigResource& resource, const config::ConfigMap& keys) {
+      config::ConfigMap all = image_.configs.of(resource);
+      for (const auto& [key, value] : keys) all[key] = value;
+      image_.configs.by_resource.set(resource, all);
+    };
+    add({metadata::ConfigResourceType::kBroker, ""}, brokers);
+    add({metadata::ConfigResourceType::kTopic, "orders"}, topic);
+    publish();
+  }
   /// A new leader, with `isr`.
   void elect(int leader, std::vector<int> isr) {
     metadata::PartitionRegistration partition = registration();

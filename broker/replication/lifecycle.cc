@@ -103,6 +103,7 @@ void ReplicaManager::apply(const metadata::MetadataUpdate& update, Task on_appli
   applied_ = update.image;
   if (!stopping_) {
     const metadata::EffectiveConfigs configs = applied_configs();
+    if (!update.changes.configs.empty()) update_quotas(configs);
     for (const Key& key : affected(update)) update_partition(key, configs);
   }
   // Behind the roles in each mailbox: whoever sees this image sees partitions that reflect it.
@@ -147,6 +148,16 @@ void ReplicaManager::assign(const TopicIdPartition& at,
   assignment.at = at;
   assignment.registration = registration;
   assignment.settings = to_settings(config, options_.replica_lag_time_max);
+  const auto names_this_replica = [&](const char* key) {
+    const config::ConfigMap& keys =
+        applied_->configs.of({metadata::ConfigResourceType::kTopic, at.topic});
+    const auto list = keys.find(key);
+    return list != keys.end() && is_throttled_replica(list->second, at.partition, options_.node);
+  };
+  assignment.settings.throttled_as_leader =
+      names_this_replica("leader.replication.throttled.replicas");
+  assignment.settings.throttled_as_follower =
+      names_this_replica("follower.replication.throttled.replicas");
   assignment.options = to_log_options(config, options_.producer_id_expiration_ms);
   const auto listener = listeners_.find(at.topic);
   if (listener != listeners_.end()) assignment.listener = listener->second;

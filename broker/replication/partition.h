@@ -66,7 +66,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   struct Settings {
     std::int32_t min_insync_replicas = 1;
     std::chrono::milliseconds replica_lag_time_max{30'000};
-    bool flush_before_ack = false;  // flush.messages=1: only what is on disk counts as written
+    bool flush_before_ack = false;     // flush.messages=1: only what is on disk counts as written
+    bool throttled_as_leader = false;  // towards followers that are not in sync
+    bool throttled_as_follower = false;
   };
   using AppendCallback = UniqueFunction<void(ProduceResult)>;
 
@@ -100,6 +102,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   storage::Log* log() { return log_.get(); }
   const storage::Log* log() const { return log_.get(); }
   std::optional<LeaderEpoch> leader_epoch() const;
+  const Settings& settings() const { return settings_; }
   const LeaderState* leader_state() const { return leader_ ? &*leader_ : nullptr; }
 
   Offset high_watermark() const { return high_watermark_; }

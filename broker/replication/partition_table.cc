@@ -3,8 +3,12 @@
 namespace broker::replication {
 
 PartitionTable::PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers,
-                               Main main, PeerConnector* peers)
-    : options_(options), strand_(strand), workers_(workers), main_(std::move(main)) {
+                               Quotas& quotas, Main main, PeerConnector* peers)
+    : options_(options),
+      strand_(strand),
+      workers_(workers),
+      quotas_(quotas),
+      main_(std::move(main)) {
   if (peers) fetchers_ = std::make_unique<ReplicaFetchers>(options_.fetchers, *this, *peers);
 }
 

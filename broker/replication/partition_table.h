@@ -12,6 +12,7 @@
 #include "broker/metadata/image.h"
 #include "broker/replication/partition.h"
 #include "broker/replication/replica_fetchers.h"
+#include "broker/replication/replication_quota.h"
 
 namespace broker::replication {
 
@@ -28,6 +29,11 @@ class PartitionTable final : public PartitionHost {
     bool rack_aware_reads = false;
     ReplicaFetchers::Options fetchers;
   };
+  /// Of this broker; shared by all strands.
+  struct Quotas {
+    ReplicationQuota leader;
+    ReplicationQuota follower;
+  };
   /// What only main can do; called on this strand, calls back on it.
   struct Main {
     /// Writes the directory's checkpoints with these positions.
@@ -36,12 +42,13 @@ class PartitionTable final : public PartitionHost {
     std::function<void(const PartitionKey&, IsrChange, UniqueFunction<void(IsrDecision)>)>
         propose_isr;
   };
-  /// `peers` null: nobody is followed.
-  PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers, Main main,
-                 PeerConnector* peers);
+  /// `peers` null: nobody is followed. `quotas` outlive the table.
+  PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers, Quotas& quotas,
+                 Main main, PeerConnector* peers);
   ~PartitionTable() override;
 
   io::Strand& strand() { return strand_; }
+  Quotas& quotas() { return quotas_; }
   /// Begins checking retention.
   void start();
 
@@ -95,6 +102,7 @@ class PartitionTable final : public PartitionHost {
   const Options options_;
   io::Strand& strand_;
   io::WorkerPool& workers_;
+  Quotas& quotas_;
   const Main main_;
   std::unique_ptr<ReplicaFetchers> fetchers_;  // null: nobody is followed
 

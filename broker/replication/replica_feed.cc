@@ -48,6 +48,7 @@ void ReplicaFeed::close() {
   timer_ = io::kNoTimer;
   hot_.clear();
   cold_.clear();
+  held_back_.clear();
   entries_.clear();
 }
 
@@ -66,21 +67,26 @@ void ReplicaFeed::forget(const PartitionKey& key) {
   entries_.erase(at);
 }
 
+std::list<ReplicaFeed::Entry*>& ReplicaFeed::list_of(Queue queue) {
+  return queue == Queue::kHot ? hot_ : queue == Queue::kCold ? cold_ : held_back_;
+}
+
 void ReplicaFeed::enqueue(Entry& entry, Queue queue) {
   if (entry.queue == queue || entry.queue == Queue::kHot) return;
   dequeue(entry);
-  auto& list = queue == Queue::kHot ? hot_ : cold_;
+  auto& list = list_of(queue);
   entry.place = list.insert(list.end(), &entry);
   entry.queue = queue;
 }
 
 void ReplicaFeed::dequeue(Entry& entry) {
   if (entry.queue == Queue::kNone) return;
-  (entry.queue == Queue::kHot ? hot_ : cold_).erase(entry.place);
+  list_of(entry.queue).erase(entry.place);
   entry.queue = Queue::kNone;
 }
 
 void ReplicaFeed::on_news(Entry& entry, ReplicaSubscriber::News news) {
+  if (entry.queue == Queue::kHeldBack && news != ReplicaSubscriber::News::kDecided) return;
   enqueue(entry, news == ReplicaSubscriber::News::kHighWatermark ? Queue::kCold : Queue::kHot);
   if (!is_waiting_) return;
   if (!hot_.empty())
@@ -96,6 +102,7 @@ void ReplicaFeed::wake_soon() {
   woken_ = true;
   table_.strand().post([self = shared_from_this()] {
     self->woken_ = false;
+    self->hold_back();
     if (self->is_waiting_ && !self->hot_.empty()) self->answer(true);
   });
 }
@@ -103,11 +110,33 @@ void ReplicaFeed::wake_soon() {
 void ReplicaFeed::set_timer(std::chrono::milliseconds delay) {
   if (timer_ != io::kNoTimer) return;
   timer_ = table_.strand().call_after(delay, [weak = weak_from_this()] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->timer_ = io::kNoTimer;
-    if (self->is_waiting_) self->answer(true);
+    if (const auto self = weak.lock()) self->on_timer();
   });
+}
+
+void ReplicaFeed::on_timer() {
+  timer_ = io::kNoTimer;
+  while (!held_back_.empty()) enqueue(*held_back_.front(), Queue::kHot);
+  hold_back();
+  if (!is_waiting_) return;
+  if (!hot_.empty() || !cold_.empty()) answer(true);
+}
+
+// Followers in sync are never held back: they would hold the high watermark.
+void ReplicaFeed::hold_back() {
+  const Instant now = table_.strand().now();
+  for (auto at = hot_.begin(); at != hot_.end();) {
+    Entry& entry = **at++;
+    if (!entry.partition || !entry.partition->settings().throttled_as_leader) continue;
+    const LeaderState* leader = entry.partition->leader_state();
+    if (!leader || entry.refused != ErrorCode::kNone) continue;
+    const auto& isr = leader->isr();
+    if (std::find(isr.begin(), isr.end(), reader_.replica) != isr.end()) continue;
+    if (!table_.quotas().leader.is_exceeded(now)) continue;
+    dequeue(entry);
+    enqueue(entry, Queue::kHeldBack);
+  }
+  if (!held_back_.empty()) set_timer(kThrottleDelay);
 }
 
 // --- Requests
@@ -125,6 +154,7 @@ void ReplicaFeed::ask(Ask ask) {
   }
   waiting_ = std::move(ask);
   is_waiting_ = true;
+  hold_back();
   if (waiting_.at_once || waiting_.all || !hot_.empty()) return answer(true);
   if (!cold_.empty()) set_timer(kHighWatermarkDelay);
 }
@@ -148,7 +178,7 @@ void ReplicaFeed::note(const Ask::Partition& asked, std::uint64_t number) {
   if (noted.error != ErrorCode::kNone || noted.diverging_epoch || !in_log)
     return enqueue(entry, Queue::kHot);
   // Up to date: whatever made it hot before is known now.
-  if (entry.queue == Queue::kHot) dequeue(entry);
+  if (entry.queue == Queue::kHot || entry.queue == Queue::kHeldBack) dequeue(entry);
   if (entry.told_high_watermark != partition->high_watermark() ||
       entry.told_log_start != partition->log()->log_start_offset())
     enqueue(entry, Queue::kCold);
@@ -213,6 +243,9 @@ bool ReplicaFeed::serve(Entry& entry, Part& part, std::int64_t& left, bool& firs
   if (!result.records.empty()) {
     first = false;
     left -= static_cast<std::int64_t>(result.records.size());
+    if (entry.partition->settings().throttled_as_leader)
+      table_.quotas().leader.record(table_.strand().now(),
+                                    static_cast<std::int64_t>(result.records.size()));
   }
   // Unless the follower moves, or forgets it, the next request is answered with this again.
   if (!result.records.empty() || result.error != ErrorCode::kNone || result.diverging_epoch)

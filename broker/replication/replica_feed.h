@@ -65,11 +65,12 @@ class ReplicaFeed final : public std::enable_shared_from_this<ReplicaFeed> {
 
  private:
   struct Entry;
-  enum class Queue { kNone, kHot, kCold };
+  enum class Queue { kNone, kHot, kCold, kHeldBack };
 
   Entry& entry_of(const PartitionKey& key);
   void forget(const PartitionKey& key);
   void note(const Ask::Partition& asked, std::uint64_t number);
+  std::list<Entry*>& list_of(Queue queue);
   void enqueue(Entry& entry, Queue queue);
   void dequeue(Entry& entry);
   void on_news(Entry& entry, ReplicaSubscriber::News news);
@@ -78,6 +79,9 @@ class ReplicaFeed final : public std::enable_shared_from_this<ReplicaFeed> {
   bool serve(Entry& entry, Part& part, std::int64_t& left, bool& first);
   void wake_soon();
   void set_timer(std::chrono::milliseconds delay);
+  void on_timer();
+  /// Takes what has to wait for the quota of throttled replicas out of hot_.
+  void hold_back();
 
   PartitionTable& table_;
   const Reader reader_;
@@ -86,6 +90,7 @@ class ReplicaFeed final : public std::enable_shared_from_this<ReplicaFeed> {
   std::map<PartitionKey, std::unique_ptr<Entry>> entries_;
   std::list<Entry*> hot_;           // records, errors: the order to serve them
   std::list<Entry*> cold_;          // only offsets have moved
+  std::list<Entry*> held_back_;     // records, over the quota
   std::vector<PartitionKey> sent_;  // with records, in the answer before
   Ask waiting_;
   bool is_waiting_ = false;

@@ -155,6 +155,19 @@ void ReplicaFetchers::use(PeerFetcher& from, Partition& partition,
   }
   go_on(from, partition);
   choose_line(partition);
+  throttle(partition, records.size());
+}
+
+// Only what lags waits: a replica in sync would hold the high watermark back.
+void ReplicaFetchers::throttle(Partition& partition, std::size_t bytes) {
+  if (!partition.settings().throttled_as_follower) return;
+  const Instant now = table_.strand().now();
+  ReplicationQuota& quota = table_.quotas().follower;
+  quota.record(now, static_cast<std::int64_t>(bytes));
+  const auto at = assigned_.find(key_of(partition));
+  const auto wait = quota.wait(now);
+  if (at == assigned_.end() || at->second.line != Line::kCatchUp || wait.count() == 0) return;
+  line_to(at->second.leader, at->second.line).core().delay_until(at->first, now + wait);
 }
 
 void ReplicaFetchers::choose_line(Partition& partition) {

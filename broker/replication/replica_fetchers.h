@@ -59,6 +59,7 @@ class ReplicaFetchers final : public PeerFetcher::Owner {
   PeerFetcher* line_of(const PartitionKey& key);
   void use(PeerFetcher& from, Partition& partition, protocol::FetchResponse::PartitionData& data);
   void choose_line(Partition& partition);
+  void throttle(Partition& partition, std::size_t bytes);
   void truncate(PeerFetcher& from, Partition& partition, const EpochEndOffset& leader);
   /// Fetching goes on where the partition stands now, once that is safe.
   void go_on(PeerFetcher& from, Partition& partition);

@@ -1,7 +1,9 @@
 #include "broker/replication/replica_manager.h"
 
+#include <charconv>
 #include <utility>
 
+#include "broker/metadata/effective_configs.h"
 #include "broker/replication/fetch_operation.h"
 #include "broker/replication/isr_batcher.h"
 #include "broker/replication/partition_table.h"
@@ -9,9 +11,17 @@
 
 namespace broker::replication {
 
+struct ReplicaManager::Quotas {
+  PartitionTable::Quotas of_broker;
+};
+
 ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
                                storage::LogManager& logs, ReplicaManagerPorts ports)
-    : options_(std::move(options)), strands_(std::move(strands)), logs_(logs), ports_(ports) {
+    : options_(std::move(options)),
+      strands_(std::move(strands)),
+      logs_(logs),
+      ports_(ports),
+      quotas_(std::make_unique<Quotas>()) {
   if (ports_.alter_partition)
     isr_batcher_ =
         std::make_unique<IsrBatcher>(strands_.main(), *ports_.alter_partition, options_.node);
@@ -65,8 +75,19 @@ std::unique_ptr<PartitionTable> ReplicaManager::make_table(std::size_t shard) {
             });
       });
     };
-  return std::make_unique<PartitionTable>(table, strand, ports_.workers, std::move(main),
-                                          ports_.peers);
+  return std::make_unique<PartitionTable>(table, strand, ports_.workers, quotas_->of_broker,
+                                          std::move(main), ports_.peers);
+}
+
+void ReplicaManager::update_quotas(const metadata::EffectiveConfigs& configs) {
+  const auto rate = [&](const char* key) {
+    const std::optional<std::string> value = configs.broker(key);
+    std::int64_t parsed = ReplicationQuota::kUnlimited;
+    if (value) std::from_chars(value->data(), value->data() + value->size(), parsed);
+    return parsed;
+  };
+  quotas_->of_broker.leader.set_limit(rate("leader.replication.throttled.rate"));
+  quotas_->of_broker.follower.set_limit(rate("follower.replication.throttled.rate"));
 }
 
 ReplicaManager::~ReplicaManager() = default;

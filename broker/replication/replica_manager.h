@@ -151,6 +151,7 @@ class ReplicaManager {
   void give_up(const TopicIdPartition& at);
   void on_given_up(const TopicIdPartition& at);
   std::unique_ptr<PartitionTable> make_table(std::size_t shard);
+  void update_quotas(const metadata::EffectiveConfigs& configs);
   void run_periodically();
   void checkpoint_changes(const std::vector<storage::LogPositions>& positions);
   void finish_shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);
@@ -159,6 +160,8 @@ class ReplicaManager {
   const Strands strands_;
   storage::LogManager& logs_;  // on main
   const ReplicaManagerPorts ports_;
+  struct Quotas;
+  const std::unique_ptr<Quotas> quotas_;
 
   std::vector<std::unique_ptr<PartitionTable>> tables_;     // by shard
   std::vector<std::unique_ptr<ReplicaSessions>> sessions_;  // by shard

@@ -236,6 +236,31 @@ TEST_F(Replication, ARefusedIsrIsNotAskedForAtEveryFetch) {
   EXPECT_EQ(cluster.isr(), (std::vector{1, 2, 3}));
 }
 
+class Throttled : public Replication {
+ protected:
+  void refill(const char* side) {
+    cluster.create_topic({1, 2});
+    for (int i = 0; i < 60; ++i) produce(1, std::string(500'000, 'x'));
+    cluster.configure({{std::string(side) + ".replication.throttled.rate", "1000000"}},
+                      {{std::string(side) + ".replication.throttled.replicas", "*"}});
+    auto partition = cluster.registration();
+    partition.replicas.push_back(BrokerId{3});
+    partition.directories.resize(3);
+    partition.adding_replicas = {BrokerId{3}};
+    cluster.change(partition);
+    // 30 MB at 1 MB/s, of which the window lets ten seconds' worth through at once.
+    cluster.world.advance(15s);
+    EXPECT_EQ(cluster.isr(), (std::vector{1, 2}));
+    EXPECT_EQ(produce(1, "meanwhile"), ErrorCode::kNone);
+    cluster.world.advance(25s);
+    EXPECT_EQ(cluster.isr(), (std::vector{1, 2, 3}));
+    expect_same_logs({1, 2, 3});
+  }
+};
+
+TEST_F(Throttled, ALeaderKeepsToItsRate) { refill("leader"); }
+TEST_F(Throttled, AFollowerKeepsToItsRate) { refill("follower"); }
+
 class MinIsr2 : public Replication {
  protected:
   MinIsr2() : Replication({.min_insync_replicas = 2}) {}
