@@ -41,3 +41,8 @@ endif()
 if(MILLRACE_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
+
+# The defects preset: mistakes to be chosen at run time (broker/common/defect.h). Never in an image.
+if(MILLRACE_DEFECTS)
+  add_compile_definitions(MILLRACE_DEFECTS)
+endif()

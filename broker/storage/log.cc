@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 
 namespace broker::storage {
@@ -187,6 +188,9 @@ Result<void> Log::flush(WallMs now) {
 /// Its segment is the first that is not known to be whole on disk: where it was rolled just behind
 /// the recovery point, its indexes were written after the flush.
 Offset Log::last_flushed(Offset recovery_point) const {
+  if (has_defect(Defect::kRolledIndexTrusted)) {
+    return std::max(recovery_point, segments_.begin()->first);
+  }
   return std::max(recovery_point + -1, segments_.begin()->first);
 }
 

@@ -1,6 +1,7 @@
 // Log: opening a directory, and recovery after an unclean stop.
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/storage/log.h"
 #include "broker/storage/text.h"
@@ -69,6 +70,7 @@ Result<void> Log::load(const OpenContext& context) {
   } else {
     RETURN_IF_ERROR(write_producer_snapshot(log_end_offset_, false));
   }
+  if (has_defect(Defect::kProducersForgotten)) producers_.clear();
   return remove_stray_producer_snapshots();
 }
 
@@ -161,7 +163,8 @@ Result<void> Log::recover(Offset from, WallMs now) {
       return Error{ErrorCode::kKafkaStorageError,
                    segment.path(kLogSuffix) + " begins inside the segment before it"};
     }
-    if (it != first && it->first > log_end_offset_ && !options_.cleanup_compact) {
+    if (it != first && it->first > log_end_offset_ && !options_.cleanup_compact &&
+        !has_defect(Defect::kHolesAccepted)) {
       // The power failed when the end of the segment before had not been written and this one had.
       log_warn("storage", "a segment begins behind the end of the one before it",
                {{"segment", segment.path(kLogSuffix)}, {"expected", log_end_offset_.value}});
@@ -191,7 +194,8 @@ Result<void> Log::recover(Offset from, WallMs now) {
 Result<void> Log::drop_segments_from(Segments::iterator first) {
   const auto count = std::distance(first, segments_.end());
   for (auto i = count; i > 0; --i) {
-    const auto last = std::prev(segments_.end());
+    auto last = std::prev(segments_.end());
+    if (has_defect(Defect::kSegmentsDroppedFirstToLast)) last = std::prev(segments_.end(), i);
     log_warn("storage", "removing a segment behind the end of the log",
              {{"segment", last->second->path(kLogSuffix)}, {"bytes", last->second->size_bytes()}});
     for (const std::string& path : last->second->paths()) {

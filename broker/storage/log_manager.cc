@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 
 namespace broker::storage {
@@ -71,6 +72,7 @@ Result<std::vector<LogManager::LoadFailure>> LogManager::load(const OptionsFor& 
 }
 
 void LogManager::note_recovered(const Log& log) {
+  if (has_defect(Defect::kRecoveryPointTooHigh)) return;
   const auto claimed = recovery_points_.find(log.partition());
   if (claimed == recovery_points_.end() || claimed->second <= log.recovery_point()) return;
   claimed->second = log.recovery_point();

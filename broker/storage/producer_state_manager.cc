@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/common/crc32c.h"
+#include "broker/common/defect.h"
 #include "broker/common/endian.h"
 
 namespace broker::storage {
@@ -56,6 +57,7 @@ Result<std::optional<ProducerBatch>> ProducerStateManager::check(
     }
     return new_batch;
   }
+  if (has_defect(Defect::kDuplicatesAppended)) return new_batch;
   for (const ProducerBatch& batch : state.batches) {
     if (batch.first_sequence() == header.base_sequence() &&
         batch.last_sequence == header.last_sequence()) {

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+
+namespace broker {
+
+/// Mistakes that the code can be told to make, one at a time, to prove that the simulation notices
+/// them. Where one would be made stands `if (has_defect(Defect::k…))`. Only a tree configured with
+/// MILLRACE_DEFECTS (preset `defects`, never an image) contains any: elsewhere has_defect() is the
+/// constant false, and nothing of it is compiled.
+enum class Defect : std::uint8_t {
+  kNone,
+  // storage
+  kDuplicatesAppended,          // an idempotent producer's repetition is written again
+  kProducersForgotten,          // their state is not rebuilt when a log is opened
+  kRecoveryTrustsTheTail,       // batches behind the recovery point are not checked
+  kRecoveryPointTooHigh,        // a log that became shorter keeps its recovery point on disk
+  kTruncationNotSynced,         // appends follow before the new end is durable
+  kRolledIndexTrusted,          // recovery begins at the recovery point, not one record before it
+  kHolesAccepted,               // recovery takes a segment that begins behind the end of the last
+  kSegmentsDroppedFirstToLast,  // a truncation that is cut short leaves a hole
+  kFlushWithoutSync,            // flushes move the recovery point, nothing reaches the disk
+};
+
+#ifdef MILLRACE_DEFECTS
+inline Defect g_defect = Defect::kNone;  // set before anything runs
+inline bool has_defect(Defect defect) { return g_defect == defect; }
+#else
+constexpr bool has_defect(Defect) { return false; }
+#endif
+
+}  // namespace broker
