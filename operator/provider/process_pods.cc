@@ -178,6 +178,13 @@ Instant ProcessPods::turn(Instant now) {
   return next;
 }
 
+std::vector<int> ProcessPods::watched() const {
+  std::vector<int> fds;
+  for (const auto& [key, pod] : pods_)
+    if (pod.process) fds.push_back(pod.process->pidfd());
+  return fds;
+}
+
 void ProcessPods::reconcile_sets(Instant now) {
   for (const ObjectPtr& set : store_.list(kube::kStatefulSet, "", "")) {
     const json document = json::parse(set->json, nullptr, false);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker/common/time.h"
 #include "operator/provider/child_process.h"
@@ -27,6 +28,8 @@ class ProcessPods {
 
   /// Starts, stops, probes and reports what is due. Returns when to call again at the latest.
   broker::Instant turn(broker::Instant now);
+  /// Readable when a process has ended: turn() is due then.
+  std::vector<int> watched() const;
   /// Ends all processes, and waits for them.
   void stop_all();
 

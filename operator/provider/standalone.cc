@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "broker/common/log.h"
 #include "operator/api/cluster.h"
@@ -93,8 +94,9 @@ void Standalone::run(std::stop_token stop) {
     store_.write_status_files();
     const auto wait =
         std::chrono::ceil<std::chrono::milliseconds>(next - std::chrono::steady_clock::now());
-    pollfd fds[2] = {{wake_fd_, POLLIN, 0}, {watch ? watch->fd() : -1, POLLIN, 0}};
-    poll(fds, 2, static_cast<int>(std::max<std::int64_t>(wait.count(), 0)));
+    std::vector<pollfd> fds{{wake_fd_, POLLIN, 0}, {watch ? watch->fd() : -1, POLLIN, 0}};
+    for (const int fd : pods_->watched()) fds.push_back({fd, POLLIN, 0});
+    poll(fds.data(), fds.size(), static_cast<int>(std::max<std::int64_t>(wait.count(), 0)));
     std::uint64_t drained = 0;
     if (read(wake_fd_, &drained, sizeof drained) < 0) drained = 0;
     if (watch && watch->drain()) {
