@@ -50,11 +50,18 @@ int run_command_line(int argc, char** argv) {
   FormatOptions format;
   auto* format_command = app.add_subcommand("format", "format empty log directories");
   format_command->add_option("properties", format.properties_file, "server.properties")->required();
-  format_command->add_option("--cluster-id", format.cluster_id,
+  format_command->add_option("--cluster-id,-t", format.cluster_id,
                              "22 characters of URL-safe base64; default: a random one");
   format_command->add_option("--override", format.overrides, "key=value")->take_all();
   format_command->add_flag("--ignore-formatted", format.ignore_formatted,
                            "directories formatted before are no error");
+  format_command->add_flag("--standalone,-s", format.standalone,
+                           "this node is the quorum's first controller, and the only one");
+  format_command->add_option("--initial-controllers,-I", format.initial_controllers,
+                             "the quorum's first controllers: id@host:port:directory-id,…");
+  format_command->add_flag(
+      "--no-initial-controllers,-N", format.no_initial_controllers,
+      "this node finds the quorum through controller.quorum.bootstrap.servers");
   format_command->callback([&] { exit_code = run_format(format); });
 
   if (argc < 2) {

@@ -37,8 +37,12 @@ struct FormatOptions {
   std::string cluster_id;  // "" = a random one
   std::vector<std::string> overrides;
   bool ignore_formatted = false;
+  bool standalone = false;              // this node is the one initial controller
+  std::string initial_controllers;      // id@host:port:directory id,…
+  bool no_initial_controllers = false;  // the node joins a quorum that exists, or a broker
 };
-/// Formats the log directories with this node as the one initial controller.
+/// Formats the log directories. Who the first controllers are is said by one of the three; by
+/// controller.quorum.voters; or there is only this one.
 int run_format(const FormatOptions& options);
 
 }  // namespace broker::app

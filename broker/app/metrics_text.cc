@@ -139,6 +139,7 @@ void add_replica_manager(Families& out, const replication::MetricsSnapshot& snap
   out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed", 0);
 }
 
+/// What every controller shows of the cluster, active or not.
 void add_controller(Families& out, const node::NodeMetrics& metrics) {
   out.gauge("kafka_controller_kafkacontroller_activecontrollercount", "1 on the active controller",
             metrics.active_controller ? 1 : 0);
@@ -150,8 +151,17 @@ void add_controller(Families& out, const node::NodeMetrics& metrics) {
             static_cast<double>(metrics.fenced_brokers));
   out.gauge("kafka_controller_kafkacontroller_globaltopiccount", "Topics",
             static_cast<double>(metrics.topics));
-  const double id = metrics.node_id.value;
-  out.gauge("kafka_server_raftmetrics_current_leader", "Leader of the metadata quorum", id);
+}
+
+const char* quorum_state(const node::NodeMetrics& metrics) {
+  if (!metrics.is_voter) return "observer";
+  if (metrics.quorum_leader < 0) return "unattached";
+  return metrics.quorum_leader == metrics.node_id.value ? "leader" : "follower";
+}
+
+void add_quorum(Families& out, const node::NodeMetrics& metrics) {
+  out.gauge("kafka_server_raftmetrics_current_leader", "Leader of the metadata quorum",
+            metrics.quorum_leader);
   out.gauge("kafka_server_raftmetrics_current_vote", "Voted for in the current epoch", -1);
   out.gauge("kafka_server_raftmetrics_current_epoch", "Epoch of the metadata quorum",
             metrics.quorum_epoch);
@@ -160,7 +170,7 @@ void add_controller(Families& out, const node::NodeMetrics& metrics) {
   out.gauge("kafka_server_raftmetrics_log_end_offset", "End of the metadata log",
             static_cast<double>(metrics.quorum_log_end_offset));
   out.gauge("kafka_server_raftmetrics_current_state", "State in the metadata quorum", 1,
-            {{"current_state", "leader"}});
+            {{"current_state", quorum_state(metrics)}});
 }
 
 void add_groups(Families& out, const coordinator::group::GroupMetrics& groups,
@@ -284,9 +294,10 @@ std::string metrics_text(const node::Node& node, const node::NodeMetrics* metric
               {{"id", std::to_string(metrics->node_id.value)},
                {"cluster_id", metrics->cluster_id},
                {"version", kVersion}});
-    add_replica_manager(out, metrics->replication);
-    add_controller(out, *metrics);
-    add_groups(out, metrics->groups, metrics->replication);
+    if (node.config().is_broker) add_replica_manager(out, metrics->replication);
+    if (metrics->is_controller) add_controller(out, *metrics);
+    add_quorum(out, *metrics);
+    if (node.config().is_broker) add_groups(out, metrics->groups, metrics->replication);
     add_listeners(out, node);
     add_topics(out, metrics->replication);
     add_partitions(out, metrics->replication);

@@ -1,5 +1,6 @@
 #include "broker/config/broker_config.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <type_traits>
@@ -90,7 +91,27 @@ void take_log(const Fields& f, BrokerConfig& c) {
   f.take("producer.id.expiration.check.interval.ms", c.producer_id_expiration_check_interval_ms);
 }
 
+void take_replication(const Fields& f, BrokerConfig& c) {
+  f.take("num.replica.fetchers", c.num_replica_fetchers);
+  f.take("replica.fetch.min.bytes", c.replica_fetch_min_bytes);
+  f.take("replica.fetch.max.bytes", c.replica_fetch_max_bytes);
+  f.take("replica.fetch.response.max.bytes", c.replica_fetch_response_max_bytes);
+  f.take("replica.fetch.wait.max.ms", c.replica_fetch_wait_max_ms);
+  f.take("replica.fetch.backoff.ms", c.replica_fetch_backoff_ms);
+  f.take("replica.socket.timeout.ms", c.replica_socket_timeout_ms);
+  f.take("replica.selector.class", c.replica_selector_class);
+}
+
 void take_quorum(const Fields& f, BrokerConfig& c) {
+  f.take("auto.leader.rebalance.enable", c.auto_leader_rebalance_enable);
+  f.take("leader.imbalance.check.interval.seconds", c.leader_imbalance_check_interval_seconds);
+  f.take("unclean.leader.election.interval.ms", c.unclean_leader_election_interval_ms);
+  f.take("controller.quorum.election.timeout.ms", c.controller_quorum_election_timeout_ms);
+  f.take("controller.quorum.election.backoff.max.ms", c.controller_quorum_election_backoff_max_ms);
+  f.take("controller.quorum.fetch.timeout.ms", c.controller_quorum_fetch_timeout_ms);
+  f.take("controller.quorum.request.timeout.ms", c.controller_quorum_request_timeout_ms);
+  f.take("controller.quorum.retry.backoff.ms", c.controller_quorum_retry_backoff_ms);
+  f.take("controller.quorum.auto.join.enable", c.controller_quorum_auto_join_enable);
   f.take("controlled.shutdown.enable", c.controlled_shutdown_enable);
   f.take("broker.heartbeat.interval.ms", c.broker_heartbeat_interval_ms);
   f.take("broker.session.timeout.ms", c.broker_session_timeout_ms);
@@ -180,6 +201,50 @@ Result<void> take_node(const Fields& f, BrokerConfig& c) {
   return {};
 }
 
+/// What KafkaConfig demands of roles and voters, in its words.
+Result<void> check_quorum(const Fields& f, const BrokerConfig& c) {
+  constexpr std::string_view kVoters = "controller.quorum.voters";
+  const bool is_voter =
+      std::any_of(c.quorum_voters.begin(), c.quorum_voters.end(),
+                  [&](const QuorumVoter& voter) { return voter.id == c.node_id; });
+  const std::string node = std::to_string(c.node_id.value);
+  if (c.quorum_voters.empty() && c.quorum_bootstrap_servers.empty())
+    return bad("controller.quorum.bootstrap.servers",
+               "If using process.roles, either controller.quorum.bootstrap.servers must contain "
+               "the set of bootstrap controllers or controller.quorum.voters must contain a "
+               "parseable set of controllers.");
+  if (!c.is_controller && is_voter)
+    return bad(kVoters, "If process.roles contains just the 'broker' role, the node id " + node +
+                            " must not be included in the set of voters " + *f.text(kVoters));
+  if (c.is_controller && !c.quorum_voters.empty() && !is_voter)
+    return bad(kVoters, "If process.roles contains the 'controller' role, the node id " + node +
+                            " must be included in the set of voters " + *f.text(kVoters));
+  if (c.controller_quorum_auto_join_enable && !c.is_controller)
+    return bad("controller.quorum.auto.join.enable",
+               "controller.quorum.auto.join.enable is only supported when process.roles contains "
+               "the 'controller' role.");
+  if (!c.replica_selector_class.empty() &&
+      c.replica_selector_class.find("RackAwareReplicaSelector") == std::string::npos)
+    return bad("replica.selector.class",
+               "'" + c.replica_selector_class +
+                   "' is not supported (allowed: empty, "
+                   "org.apache.kafka.common.replica.RackAwareReplicaSelector)");
+  return {};
+}
+
+/// A fetch has to be shorter than what waits for it (KafkaConfig.validateValues).
+Result<void> check_replication(const BrokerConfig& c) {
+  if (c.replica_fetch_wait_max_ms > c.replica_socket_timeout_ms)
+    return bad("replica.socket.timeout.ms",
+               "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to "
+               "prevent unnecessary socket timeouts");
+  if (c.replica_fetch_wait_max_ms > c.replica_lag_time_max_ms)
+    return bad("replica.fetch.wait.max.ms",
+               "replica.fetch.wait.max.ms should always be less than or equal to "
+               "replica.lag.time.max.ms to prevent frequent changes in ISR");
+  return {};
+}
+
 /// Keys of Kafka's authorizer, which its own table does not list.
 Result<void> take_authorizer(BrokerConfig& c) {
   if (const auto it = c.values.find("super.users"); it != c.values.end()) {
@@ -218,13 +283,12 @@ Result<void> take_all(BrokerConfig& c) {
   take_network(f, c);
   take_log(f, c);
   take_quorum(f, c);
+  take_replication(f, c);
   take_groups(f, c);
+  RETURN_IF_ERROR(check_replication(c));
   RETURN_IF_ERROR(take_voters(f, c));
   ASSIGN_OR_RETURN(c.listeners, parse_listeners(c.values, c.is_broker, c.is_controller));
-  if (c.quorum_voters.empty() && c.quorum_bootstrap_servers.empty() && !c.is_controller)
-    return bad("controller.quorum.bootstrap.servers",
-               "a broker needs it or controller.quorum.voters to find the controllers");
-  return {};
+  return check_quorum(f, c);
 }
 
 }  // namespace

@@ -67,6 +67,14 @@ struct BrokerConfig {
   std::int32_t log_flush_start_offset_checkpoint_interval_ms = 60000;
   std::int64_t replica_lag_time_max_ms = 30000;
   std::int64_t replica_high_watermark_checkpoint_interval_ms = 5000;
+  std::int32_t num_replica_fetchers = 1;
+  std::int32_t replica_fetch_min_bytes = 1;
+  std::int32_t replica_fetch_max_bytes = 1048576;
+  std::int32_t replica_fetch_response_max_bytes = 10485760;
+  std::int32_t replica_fetch_wait_max_ms = 500;
+  std::int32_t replica_fetch_backoff_ms = 1000;
+  std::int32_t replica_socket_timeout_ms = 30000;
+  std::string replica_selector_class;  // "" or RackAwareReplicaSelector
   std::int32_t fetch_max_bytes = 57671680;
   std::int32_t max_incremental_fetch_session_cache_slots = 1000;
   std::int32_t producer_id_expiration_ms = 86400000;
@@ -76,6 +84,15 @@ struct BrokerConfig {
   std::int32_t broker_heartbeat_interval_ms = 2000;
   std::int32_t broker_session_timeout_ms = 9000;
   std::int32_t initial_broker_registration_timeout_ms = 60000;
+  bool auto_leader_rebalance_enable = true;
+  std::int64_t leader_imbalance_check_interval_seconds = 300;
+  std::int64_t unclean_leader_election_interval_ms = 300000;
+  std::int32_t controller_quorum_election_timeout_ms = 1000;
+  std::int32_t controller_quorum_election_backoff_max_ms = 1000;
+  std::int32_t controller_quorum_fetch_timeout_ms = 2000;
+  std::int32_t controller_quorum_request_timeout_ms = 2000;
+  std::int32_t controller_quorum_retry_backoff_ms = 20;
+  bool controller_quorum_auto_join_enable = false;
   std::int32_t controller_quorum_append_linger_ms = 25;
   std::int32_t controller_quorum_fetch_max_bytes = 1048576;
   std::int64_t metadata_log_max_record_bytes_between_snapshots = 20971520;

@@ -20,6 +20,7 @@ constexpr std::string_view kMinimal =
     "node.id=7\n"
     "listeners=PLAINTEXT://:9092,CONTROLLER://127.0.0.1:9090\n"
     "controller.listener.names=CONTROLLER\n"
+    "controller.quorum.bootstrap.servers=127.0.0.1:9090\n"
     "log.dirs=/data/a,/data/b\n";
 
 ParsedBrokerConfig parse_ok(const std::string& text) {
@@ -158,6 +159,7 @@ TEST(BrokerConfig, ReadsAMinimalNode) {
 TEST(BrokerConfig, ReadsListenersWithTheirOwnTlsAndSasl) {
   const auto parsed = parse_ok(
       "process.roles=broker,controller\nnode.id=0\ncontroller.listener.names=CONTROLLER\n"
+      "controller.quorum.bootstrap.servers=n0.x:9090\n"
       "listeners=CONTROLLER://:9090,INTERNAL://:9091,TLS://:9093\n"
       "advertised.listeners=CONTROLLER://n0.x:9090,INTERNAL://n0.x:9091,TLS://203.0.113.7:30093\n"
       "listener.security.protocol.map=CONTROLLER:SSL,INTERNAL:SSL,TLS:SASL_SSL\n"
@@ -181,15 +183,47 @@ TEST(BrokerConfig, ReadsListenersWithTheirOwnTlsAndSasl) {
   EXPECT_EQ(tls.sasl.plain_users.at("alice"), "a\"b;");
   EXPECT_EQ(tls.sasl.plain_users.at("bob"), "c");
   EXPECT_THAT(parsed.config.super_users, ElementsAre("User:CN=operator,O=millrace", "User:root"));
+  EXPECT_EQ(parsed.config.listeners.inter_broker.listener, "INTERNAL");
+  EXPECT_EQ(parsed.config.listeners.inter_broker.tls.keystore_path, "/c/node.pem");
+  EXPECT_EQ(parsed.config.listeners.controller.protocol, SecurityProtocol::kSsl);
   EXPECT_THAT(parsed.warnings, IsEmpty());
+}
+
+TEST(BrokerConfig, ABrokerSpeaksToControllersItDoesNotListenFor) {
+  const auto parsed = parse_ok(
+      "process.roles=broker\nnode.id=4\ncontroller.listener.names=CONTROLLER\n"
+      "controller.quorum.voters=1@c1:9090,2@c2:9090\nlisteners=SASL_PLAINTEXT://:9092\n"
+      "security.inter.broker.protocol=SASL_PLAINTEXT\n"
+      "sasl.mechanism.inter.broker.protocol=PLAIN\nsasl.enabled.mechanisms=PLAIN\n"
+      "listener.name.sasl_plaintext.plain.sasl.jaas.config=PlainLoginModule required "
+      "username=\"b\" password=\"s\" user_b=\"s\";\n"
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT\n");
+  EXPECT_FALSE(parsed.config.is_controller);
+  EXPECT_EQ(parsed.config.listeners.controller.listener, "CONTROLLER");
+  EXPECT_EQ(parsed.config.listeners.controller.protocol, SecurityProtocol::kPlaintext);
+  EXPECT_EQ(parsed.config.listeners.inter_broker.sasl_mechanism, "PLAIN");
+  EXPECT_EQ(parsed.config.listeners.inter_broker.username, "b");
+  EXPECT_EQ(parsed.config.listeners.inter_broker.password, "s");
+}
+
+TEST(BrokerConfig, RefusesRolesThatContradictTheVoters) {
+  const std::string listeners = "node.id=7\ncontroller.listener.names=CONTROLLER\nlisteners=";
+  EXPECT_THAT(failure("process.roles=controller\ncontroller.quorum.voters=1@c1:9090\n" + listeners +
+                      "CONTROLLER://:9090\n"),
+              HasSubstr("the node id 7 must be included in the set of voters 1@c1:9090"));
+  EXPECT_THAT(failure("process.roles=broker\ncontroller.quorum.voters=7@c1:9090\n" + listeners +
+                      "PLAINTEXT://:9092\n"),
+              HasSubstr("the node id 7 must not be included in the set of voters 7@c1:9090"));
+  EXPECT_THAT(failure("process.roles=controller\n" + listeners + "CONTROLLER://:9090\n"),
+              HasSubstr("either controller.quorum.bootstrap.servers must contain"));
 }
 
 TEST(BrokerConfig, AnUnknownKeyWarnsAndABadValueNamesFileLineKeyAndWhatIsAllowed) {
   const auto parsed = parse_ok(std::string(kMinimal) + "frobnicate=1\n");
   EXPECT_THAT(parsed.warnings,
-              ElementsAre("server.properties:6: unknown key frobnicate is ignored"));
+              ElementsAre("server.properties:7: unknown key frobnicate is ignored"));
   EXPECT_EQ(failure(std::string(kMinimal) + "num.partitions=0\n"),
-            "server.properties:6: Invalid value 0 for configuration num.partitions: Value must be "
+            "server.properties:7: Invalid value 0 for configuration num.partitions: Value must be "
             "at least 1 (allowed: INT, 1..)");
   EXPECT_EQ(failure("node.id=1\n").substr(0, 18), "server.properties:");
   EXPECT_THAT(failure("node.id=1\n"), HasSubstr("controller.listener.names"));

@@ -273,6 +273,50 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
   return listener;
 }
 
+/// The user of this node, from the options `username` and `password` of the mechanism's JAAS line.
+Result<void> take_own_user(const ListenerValues& of, std::string_view mechanism_key,
+                           PeerSettings& peer) {
+  const std::string mechanism = value_of(of.values, mechanism_key);
+  if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512")
+    return of.values.contains(mechanism_key)
+               ? bad(mechanism_key, "'" + mechanism +
+                                        "' is not supported (allowed: PLAIN, SCRAM-SHA-256, "
+                                        "SCRAM-SHA-512)")
+               : Result<void>();
+  std::string key = lower(mechanism) + ".sasl.jaas.config";
+  std::string text = of.get(key);
+  if (text.empty()) text = of.get(key = "sasl.jaas.config");
+  if (text.empty()) return {};
+  auto options = parse_jaas_options(text);
+  if (!options.ok()) return bad(of.name_of(key), options.error().detail);
+  if (!options->contains("username") || !options->contains("password")) return {};
+  peer.sasl_mechanism = mechanism;
+  peer.username = (*options)["username"];
+  peer.password = (*options)["password"];
+  return {};
+}
+
+Result<PeerSettings> parse_peer(const ConfigMap& values, const std::string& name,
+                                std::string_view mechanism_key, const ProtocolMap& protocols) {
+  PeerSettings peer;
+  peer.listener = name;
+  const auto protocol = protocols.find(name);
+  if (protocol == protocols.end())
+    return bad("listener.security.protocol.map",
+               "Controller listener with name " + name +
+                   " defined in controller.listener.names not found in "
+                   "listener.security.protocol.map  (an explicit security mapping for each "
+                   "controller listener is required if listener.security.protocol.map is "
+                   "non-empty, or if there are security protocols other than PLAINTEXT in use)");
+  peer.protocol = protocol->second;
+  const ListenerValues of{values, "listener.name." + lower(name) + "."};
+  if (uses_tls(peer.protocol)) {
+    ASSIGN_OR_RETURN(peer.tls, parse_tls(of));
+  }
+  if (uses_sasl(peer.protocol)) RETURN_IF_ERROR(take_own_user(of, mechanism_key, peer));
+  return peer;
+}
+
 }  // namespace
 
 Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller) {
@@ -301,7 +345,12 @@ Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, boo
   RETURN_IF_ERROR(check_roles(set, is_broker, is_controller));
   if (is_broker) {
     ASSIGN_OR_RETURN(set.inter_broker_listener, find_inter_broker_listener(values, set.listeners));
+    ASSIGN_OR_RETURN(set.inter_broker,
+                     parse_peer(values, set.inter_broker_listener,
+                                "sasl.mechanism.inter.broker.protocol", protocols));
   }
+  ASSIGN_OR_RETURN(set.controller, parse_peer(values, set.controller_listeners.front(),
+                                              "sasl.mechanism.controller.protocol", protocols));
   return set;
 }
 

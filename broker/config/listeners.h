@@ -60,12 +60,27 @@ struct Listener {
   bool operator==(const Listener&) const = default;
 };
 
+/// How this node speaks to others on one of the cluster's listeners: with its own certificate or
+/// its own user.
+struct PeerSettings {
+  std::string listener;
+  SecurityProtocol protocol = SecurityProtocol::kPlaintext;
+  TlsSettings tls;             // when uses_tls(protocol); the key store is the client certificate
+  std::string sasl_mechanism;  // "" when SASL is not used, or no user is configured for it
+  std::string username;
+  std::string password;
+
+  bool operator==(const PeerSettings&) const = default;
+};
+
 /// Everything that the listener keys say, from the values of server.properties. Errors:
 /// kInvalidConfig; the detail begins with the key's name and ": ".
 struct ListenerSet {
   std::vector<Listener> listeners;  // in the order of `listeners`
   std::string inter_broker_listener;
   std::vector<std::string> controller_listeners;  // controller.listener.names, may be remote only
+  PeerSettings inter_broker;                      // only on brokers
+  PeerSettings controller;                        // on the first of controller_listeners
 };
 Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller);
 

@@ -84,9 +84,9 @@ void handle_create_acls(Services& services, Call<protocol::CreateAclsRequest> ca
     return call.reply(refuse_all(error));
   }
   auto request = std::move(call.request);
-  io::Strand& strand = call.strand();
+  const Asker asker = asker_of(services, call);
   ask_controller(
-      services, strand, std::move(request),
+      services, asker, std::move(request),
       [call = std::move(call), refuse_all](Result<protocol::CreateAclsResponse> result) mutable {
         call.reply(result.ok() ? *result : refuse_all(result.error()));
       });
@@ -107,9 +107,9 @@ void handle_delete_acls(Services& services, Call<protocol::DeleteAclsRequest> ca
     return call.reply(refuse_all(error));
   }
   auto request = std::move(call.request);
-  io::Strand& strand = call.strand();
+  const Asker asker = asker_of(services, call);
   ask_controller(
-      services, strand, std::move(request),
+      services, asker, std::move(request),
       [call = std::move(call), refuse_all](Result<protocol::DeleteAclsResponse> result) mutable {
         call.reply(result.ok() ? *result : refuse_all(result.error()));
       });

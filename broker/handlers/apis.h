@@ -5,9 +5,18 @@
 // One function per API: authorize, gather, ask, answer. Each takes over the call and answers it
 // once, now or later.
 namespace broker::protocol {
+struct AddRaftVoterRequest;
+struct AllocateProducerIdsRequest;
+struct AlterClientQuotasRequest;
 struct AlterConfigsRequest;
+struct AlterPartitionReassignmentsRequest;
+struct AlterPartitionRequest;
 struct AlterUserScramCredentialsRequest;
 struct ApiVersionsRequest;
+struct AssignReplicasToDirsRequest;
+struct BeginQuorumEpochRequest;
+struct BrokerHeartbeatRequest;
+struct BrokerRegistrationRequest;
 struct CreateAclsRequest;
 struct CreatePartitionsRequest;
 struct CreateTopicsRequest;
@@ -22,6 +31,9 @@ struct DescribeConfigsRequest;
 struct DescribeGroupsRequest;
 struct DescribeQuorumRequest;
 struct DescribeUserScramCredentialsRequest;
+struct ElectLeadersRequest;
+struct EndQuorumEpochRequest;
+struct EnvelopeRequest;
 struct FetchRequest;
 struct FetchSnapshotRequest;
 struct FindCoordinatorRequest;
@@ -32,13 +44,19 @@ struct JoinGroupRequest;
 struct LeaveGroupRequest;
 struct ListGroupsRequest;
 struct ListOffsetsRequest;
+struct ListPartitionReassignmentsRequest;
 struct MetadataRequest;
 struct OffsetCommitRequest;
 struct OffsetDeleteRequest;
 struct OffsetFetchRequest;
 struct OffsetForLeaderEpochRequest;
 struct ProduceRequest;
+struct RemoveRaftVoterRequest;
 struct SyncGroupRequest;
+struct UnregisterBrokerRequest;
+struct UpdateFeaturesRequest;
+struct UpdateRaftVoterRequest;
+struct VoteRequest;
 }  // namespace broker::protocol
 
 namespace broker::handlers {
@@ -89,5 +107,31 @@ void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotReque
 void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumRequest> call);
 /// Fetch on a controller's listener: the metadata log.
 void handle_metadata_fetch(Services& services, Call<protocol::FetchRequest> call);
+
+// On controllers' listeners: what members of the quorum and brokers ask for themselves.
+void handle_vote(Services& services, Call<protocol::VoteRequest> call);
+void handle_begin_quorum_epoch(Services& services, Call<protocol::BeginQuorumEpochRequest> call);
+void handle_end_quorum_epoch(Services& services, Call<protocol::EndQuorumEpochRequest> call);
+void handle_update_raft_voter(Services& services, Call<protocol::UpdateRaftVoterRequest> call);
+void handle_broker_registration(Services& services, Call<protocol::BrokerRegistrationRequest> call);
+void handle_broker_heartbeat(Services& services, Call<protocol::BrokerHeartbeatRequest> call);
+void handle_alter_partition(Services& services, Call<protocol::AlterPartitionRequest> call);
+void handle_allocate_producer_ids(Services& services,
+                                  Call<protocol::AllocateProducerIdsRequest> call);
+void handle_assign_replicas_to_dirs(Services& services,
+                                    Call<protocol::AssignReplicasToDirsRequest> call);
+void handle_envelope(Services& services, Call<protocol::EnvelopeRequest> call);
+
+// The controller decides; brokers pass them on.
+void handle_add_raft_voter(Services& services, Call<protocol::AddRaftVoterRequest> call);
+void handle_alter_client_quotas(Services& services, Call<protocol::AlterClientQuotasRequest> call);
+void handle_alter_partition_reassignments(Services& services,
+                                          Call<protocol::AlterPartitionReassignmentsRequest> call);
+void handle_elect_leaders(Services& services, Call<protocol::ElectLeadersRequest> call);
+void handle_list_partition_reassignments(Services& services,
+                                         Call<protocol::ListPartitionReassignmentsRequest> call);
+void handle_remove_raft_voter(Services& services, Call<protocol::RemoveRaftVoterRequest> call);
+void handle_unregister_broker(Services& services, Call<protocol::UnregisterBrokerRequest> call);
+void handle_update_features(Services& services, Call<protocol::UpdateFeaturesRequest> call);
 
 }  // namespace broker::handlers

@@ -153,8 +153,8 @@ void alter(Services& services, Call<Request> call) {
   });
   if (request.resources.empty()) return call.reply(refused);
   auto asked = request.resources;
-  io::Strand& strand = call.strand();
-  ask_controller(services, strand, std::move(request),
+  const Asker asker = asker_of(services, call);
+  ask_controller(services, asker, std::move(request),
                  [call = std::move(call), refused = std::move(refused), asked = std::move(asked),
                   refuse](Result<Response> result) mutable {
                    Response response;

@@ -8,11 +8,46 @@
 
 namespace broker::handlers {
 
-/// Asks the active controller from the caller's strand.
+/// Who asks the controller, and from where.
+struct Asker {
+  io::Strand* strand;
+  controller::Caller caller;
+  /// The request came to a controller's listener: only the controller of this node may decide.
+  bool here = false;
+};
+
+bool is_controller_listener(const Services& services, const std::string& listener);
+
 template <class Request>
-void ask_controller(Services& services, io::Strand& strand, Request request,
+Asker asker_of(const Services& services, const Call<Request>& call) {
+  return {call.context.strand,
+          {call.principal(), call.host(), call.client_id()},
+          is_controller_listener(services, call.session().listener)};
+}
+
+/// Asks the active controller; `done` runs on the asker's strand.
+template <class Request>
+void ask_controller(Services& services, const Asker& asker, Request request,
                     UniqueFunction<void(Result<typename Request::Response>)> done) {
-  controller::call(services.controller(strand), std::move(request), std::move(done));
+  if (asker.here) {
+    return controller::call(services.local_controller(*asker.strand), std::move(request),
+                            std::move(done));
+  }
+  controller::call_for(services.controller(*asker.strand), asker.caller, std::move(request),
+                       std::move(done));
+}
+
+/// Passes a request on that was checked, and its answer back. `refuse(Error)` makes the response
+/// for a request that nobody decided.
+template <class Request, class Refuse>
+void pass_to_controller(Services& services, Call<Request> call, Refuse refuse) {
+  const Asker asker = asker_of(services, call);
+  auto request = std::move(call.request);
+  ask_controller(services, asker, std::move(request),
+                 [call = std::move(call),
+                  refuse = std::move(refuse)](Result<typename Request::Response> result) mutable {
+                   call.reply(result.ok() ? *result : refuse(result.error()));
+                 });
 }
 
 /// Kafka's words where the handler itself refuses.

@@ -1,6 +1,6 @@
 #include "broker/handlers/access.h"
 #include "broker/handlers/apis.h"
-#include "broker/handlers/services.h"
+#include "broker/handlers/controller_call.h"
 #include "broker/protocol/messages/describe_cluster_request.h"
 #include "broker/protocol/messages/describe_cluster_response.h"
 
@@ -19,8 +19,7 @@ void handle_describe_cluster(Services& services, Call<protocol::DescribeClusterR
   response.cluster_id = services.cluster_id;
   response.endpoint_type = call.request.endpoint_type;
 
-  const auto* listener = services.config.find_listener(call.session().listener);
-  const bool controller_listener = listener != nullptr && listener->is_controller;
+  const bool controller_listener = is_controller_listener(services, call.session().listener);
   const std::int8_t served = controller_listener ? kControllerEndpoints : kBrokerEndpoints;
   if (call.request.endpoint_type != served) {
     const bool known = call.request.endpoint_type == kBrokerEndpoints ||
@@ -53,7 +52,8 @@ void handle_describe_cluster(Services& services, Call<protocol::DescribeClusterR
         response.brokers.push_back({id.value, endpoint.host, endpoint.port, std::nullopt});
       }
     }
-    response.controller_id = services.config.node_id.value;
+    const auto leader = services.quorum_leader->get()->leader;
+    response.controller_id = leader ? leader->value : -1;
   } else {
     for (const auto& [id, broker] : image.cluster.brokers) {
       const auto* endpoint = broker.find_endpoint(call.session().listener);

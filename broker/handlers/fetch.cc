@@ -4,6 +4,7 @@
 
 #include "broker/handlers/access.h"
 #include "broker/handlers/apis.h"
+#include "broker/handlers/controller_call.h"
 #include "broker/handlers/partitions.h"
 #include "broker/handlers/services.h"
 #include "broker/protocol/messages/fetch_request.h"
@@ -19,6 +20,8 @@ using Response = protocol::FetchResponse;
 using replication::FetchResult;
 using replication::FetchSessionCache;
 using replication::SessionPartition;
+
+constexpr std::int16_t kFirstVersionWithTopicIds = 13;
 
 struct Fetch {
   Call<Request> call;
@@ -80,7 +83,9 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   replication::FetchPlan plan;
   const std::int32_t replica_id =
       fetch.call.version() >= 15 ? request.replica_state.replica_id : request.replica_id;
-  plan.reader = {BrokerId{replica_id}, BrokerEpoch{request.replica_state.replica_epoch}};
+  plan.reader = {BrokerId{replica_id}, BrokerEpoch{request.replica_state.replica_epoch},
+                 fetch.call.version() >= 11};
+  plan.rack = request.rack_id;
   plan.isolation = request.isolation_level == 1 ? replication::Isolation::kReadCommitted
                                                 : replication::Isolation::kReadUncommitted;
   plan.max_wait = std::chrono::milliseconds(std::max(0, request.max_wait_ms));
@@ -108,7 +113,8 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   return plan;
 }
 
-Response::PartitionData answer(std::int32_t partition, FetchResult& result, std::int16_t version) {
+Response::PartitionData answer_for(std::int32_t partition, FetchResult& result,
+                                   std::int16_t version) {
   Response::PartitionData data;
   data.partition_index = partition;
   data.error_code = wire(result.error);
@@ -125,14 +131,20 @@ Response::PartitionData answer(std::int32_t partition, FetchResult& result, std:
   for (const auto& aborted : result.aborted) {
     data.aborted_transactions->push_back({aborted.producer_id.value, aborted.first_offset.value});
   }
+  if (result.preferred_read_replica) {
+    data.preferred_read_replica = result.preferred_read_replica->value;
+  }
   data.records = std::move(result.records);
   return data;
 }
 
 replication::SessionOutcome outcome(const FetchResult& result) {
-  return {
-      result.high_watermark.value,      result.log_start_offset.value,      !result.records.empty(),
-      result.error != ErrorCode::kNone, result.diverging_epoch.has_value(), false};
+  return {result.high_watermark.value,
+          result.log_start_offset.value,
+          !result.records.empty(),
+          result.error != ErrorCode::kNone,
+          result.diverging_epoch.has_value(),
+          result.preferred_read_replica.has_value()};
 }
 
 void finish(Services& services, Fetch& fetch) {
@@ -158,20 +170,44 @@ void finish(Services& services, Fetch& fetch) {
                         fetch.call.session().listener);
     }
     response.responses.back().partitions.push_back(
-        answer(key.partition, result, fetch.call.version()));
+        answer_for(key.partition, result, fetch.call.version()));
   }
   fetch.call.reply(response);
+}
+
+/// A follower's fetch. Without the right every partition that it names is refused, as in Kafka.
+void serve_replica(Services& services, Call<Request> call) {
+  const Access access(services, call);
+  if (!access.may_on_cluster(AclOperation::kClusterAction)) {
+    Response response;
+    for (const auto& topic : call.request.topics) {
+      auto& answer = response.responses.emplace_back();
+      answer.topic_id = topic.topic_id;
+      for (const auto& partition : topic.partitions) {
+        FetchResult result;
+        result.error = ErrorCode::kTopicAuthorizationFailed;
+        answer.partitions.push_back(answer_for(partition.partition, result, call.version()));
+      }
+    }
+    return call.reply(response);
+  }
+  auto request = std::move(call.request);
+  services.replicas->serve_replica(
+      std::move(request),
+      [call = std::move(call)](Response response) mutable { call.reply(response); });
 }
 
 }  // namespace
 
 void handle_fetch(Services& services, Call<Request> call) {
-  const auto* listener = services.config.find_listener(call.session().listener);
-  if (listener != nullptr && listener->is_controller) {
+  if (is_controller_listener(services, call.session().listener)) {
     return handle_metadata_fetch(services, std::move(call));
   }
   const std::int32_t replica_id =
       call.version() >= 15 ? call.request.replica_state.replica_id : call.request.replica_id;
+  if (replica_id >= 0 && call.version() >= kFirstVersionWithTopicIds) {
+    return serve_replica(services, std::move(call));
+  }
   auto& cache = services.fetch_sessions(call.strand());
   auto session = cache.begin(session_request(call, replica_id >= 0), call.strand().now());
   if (!session.ok()) return reply_error(std::move(call), session.error().code);

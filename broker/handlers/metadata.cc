@@ -5,6 +5,7 @@
 #include "broker/handlers/access.h"
 #include "broker/handlers/apis.h"
 #include "broker/handlers/auto_create.h"
+#include "broker/handlers/controller_call.h"
 #include "broker/handlers/nodes.h"
 #include "broker/handlers/services.h"
 #include "broker/protocol/messages/metadata_request.h"
@@ -150,8 +151,8 @@ void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
   std::set<std::string> to_create;
   const Response response = answer(services, call, to_create);
   if (to_create.empty()) return call.reply(response);
-  io::Strand& strand = call.strand();
-  auto_create_topics(services, strand, to_create, [&services, call = std::move(call)]() mutable {
+  const Asker asker = asker_of(services, call);
+  auto_create_topics(services, asker, to_create, [&services, call = std::move(call)]() mutable {
     // Where the image is behind the controller the client asks again.
     std::set<std::string> not_created;
     call.reply(answer(services, call, not_created));

@@ -2,9 +2,9 @@
 // FetchSnapshot, DescribeQuorum.
 #include <utility>
 
-#include "broker/handlers/access.h"
+#include "broker/controller/routing_channel.h"
 #include "broker/handlers/apis.h"
-#include "broker/handlers/services.h"
+#include "broker/handlers/cluster_call.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
 #include "broker/protocol/messages/describe_quorum_response.h"
 #include "broker/protocol/messages/fetch_request.h"
@@ -44,25 +44,43 @@ void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotReque
   });
 }
 
-void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumRequest> call) {
-  const Access access(services, call);
-  if (!access.may_on_cluster(AclOperation::kDescribe)) {
-    protocol::DescribeQuorumResponse response;
-    response.error_code = wire(ErrorCode::kClusterAuthorizationFailed);
-    return call.reply(response);
-  }
-  services.controller_strand->post([&services, call = std::move(call)]() mutable {
-    auto response = services.metadata_log->describe_quorum(call.request);
-    if (call.version() < 2) {
-      response.nodes.clear();
-      for (auto& topic : response.topics) {
-        for (auto& partition : topic.partitions) {
-          for (auto& voter : partition.current_voters) voter.replica_directory_id = kZeroUuid;
-          for (auto& observer : partition.observers) observer.replica_directory_id = kZeroUuid;
-        }
-      }
+namespace {
+
+using DescribeRequest = protocol::DescribeQuorumRequest;
+using DescribeResponse = protocol::DescribeQuorumResponse;
+
+/// Takes out what older versions do not have.
+void fit_to_version(DescribeResponse& response, std::int16_t version) {
+  if (version >= 2) return;
+  response.nodes.clear();
+  for (auto& topic : response.topics) {
+    for (auto& partition : topic.partitions) {
+      for (auto& voter : partition.current_voters) voter.replica_directory_id = kZeroUuid;
+      for (auto& observer : partition.observers) observer.replica_directory_id = kZeroUuid;
     }
-    call.reply(response);
+  }
+}
+
+}  // namespace
+
+void handle_describe_quorum(Services& services, Call<DescribeRequest> call) {
+  if (!check_cluster_access(services, call, AclOperation::kDescribe)) return;
+  services.controller_strand->post([&services, call = std::move(call)]() mutable {
+    auto request = std::move(call.request);
+    const Asker asker = asker_of(services, call);
+    auto answer = [call = std::move(call)](Result<DescribeResponse> result) mutable {
+      auto response = result.ok() ? *result : refused<DescribeResponse>(result.error());
+      fit_to_version(response, call.version());
+      call.reply(response);
+    };
+    if (asker.here) return answer(services.metadata_log->describe_quorum(request));
+    services.router->route<DescribeRequest>(
+        asker.caller, std::move(request),
+        [&services](const DescribeRequest& asked,
+                    controller::ControllerRouter::Answer<DescribeRequest> done) {
+          done(services.metadata_log->describe_quorum(asked));
+        },
+        std::move(answer));
   });
 }
 

@@ -1,11 +1,29 @@
 #include "broker/handlers/apis.h"
 #include "broker/handlers/registry.h"
+#include "broker/protocol/messages/add_raft_voter_request.h"
+#include "broker/protocol/messages/add_raft_voter_response.h"
+#include "broker/protocol/messages/allocate_producer_ids_request.h"
+#include "broker/protocol/messages/allocate_producer_ids_response.h"
+#include "broker/protocol/messages/alter_client_quotas_request.h"
+#include "broker/protocol/messages/alter_client_quotas_response.h"
 #include "broker/protocol/messages/alter_configs_request.h"
 #include "broker/protocol/messages/alter_configs_response.h"
+#include "broker/protocol/messages/alter_partition_reassignments_request.h"
+#include "broker/protocol/messages/alter_partition_reassignments_response.h"
+#include "broker/protocol/messages/alter_partition_request.h"
+#include "broker/protocol/messages/alter_partition_response.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_request.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_response.h"
 #include "broker/protocol/messages/api_versions_request.h"
 #include "broker/protocol/messages/api_versions_response.h"
+#include "broker/protocol/messages/assign_replicas_to_dirs_request.h"
+#include "broker/protocol/messages/assign_replicas_to_dirs_response.h"
+#include "broker/protocol/messages/begin_quorum_epoch_request.h"
+#include "broker/protocol/messages/begin_quorum_epoch_response.h"
+#include "broker/protocol/messages/broker_heartbeat_request.h"
+#include "broker/protocol/messages/broker_heartbeat_response.h"
+#include "broker/protocol/messages/broker_registration_request.h"
+#include "broker/protocol/messages/broker_registration_response.h"
 #include "broker/protocol/messages/create_acls_request.h"
 #include "broker/protocol/messages/create_acls_response.h"
 #include "broker/protocol/messages/create_partitions_request.h"
@@ -34,6 +52,12 @@
 #include "broker/protocol/messages/describe_quorum_response.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_request.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_response.h"
+#include "broker/protocol/messages/elect_leaders_request.h"
+#include "broker/protocol/messages/elect_leaders_response.h"
+#include "broker/protocol/messages/end_quorum_epoch_request.h"
+#include "broker/protocol/messages/end_quorum_epoch_response.h"
+#include "broker/protocol/messages/envelope_request.h"
+#include "broker/protocol/messages/envelope_response.h"
 #include "broker/protocol/messages/fetch_request.h"
 #include "broker/protocol/messages/fetch_response.h"
 #include "broker/protocol/messages/fetch_snapshot_request.h"
@@ -54,6 +78,8 @@
 #include "broker/protocol/messages/list_groups_response.h"
 #include "broker/protocol/messages/list_offsets_request.h"
 #include "broker/protocol/messages/list_offsets_response.h"
+#include "broker/protocol/messages/list_partition_reassignments_request.h"
+#include "broker/protocol/messages/list_partition_reassignments_response.h"
 #include "broker/protocol/messages/metadata_request.h"
 #include "broker/protocol/messages/metadata_response.h"
 #include "broker/protocol/messages/offset_commit_request.h"
@@ -66,8 +92,18 @@
 #include "broker/protocol/messages/offset_for_leader_epoch_response.h"
 #include "broker/protocol/messages/produce_request.h"
 #include "broker/protocol/messages/produce_response.h"
+#include "broker/protocol/messages/remove_raft_voter_request.h"
+#include "broker/protocol/messages/remove_raft_voter_response.h"
 #include "broker/protocol/messages/sync_group_request.h"
 #include "broker/protocol/messages/sync_group_response.h"
+#include "broker/protocol/messages/unregister_broker_request.h"
+#include "broker/protocol/messages/unregister_broker_response.h"
+#include "broker/protocol/messages/update_features_request.h"
+#include "broker/protocol/messages/update_features_response.h"
+#include "broker/protocol/messages/update_raft_voter_request.h"
+#include "broker/protocol/messages/update_raft_voter_response.h"
+#include "broker/protocol/messages/vote_request.h"
+#include "broker/protocol/messages/vote_response.h"
 
 namespace broker::handlers {
 
@@ -111,6 +147,29 @@ void register_apis(Registry& registry) {
   registry.add<protocol::AlterUserScramCredentialsRequest>(Serves::kBoth, handle_alter_scram);
   registry.add<protocol::FetchSnapshotRequest>(Serves::kController, handle_fetch_snapshot);
   registry.add<protocol::DescribeQuorumRequest>(Serves::kBoth, handle_describe_quorum);
+  registry.add<protocol::ElectLeadersRequest>(Serves::kBoth, handle_elect_leaders);
+  registry.add<protocol::AlterPartitionReassignmentsRequest>(Serves::kBoth,
+                                                             handle_alter_partition_reassignments);
+  registry.add<protocol::ListPartitionReassignmentsRequest>(Serves::kBoth,
+                                                            handle_list_partition_reassignments);
+  registry.add<protocol::UpdateFeaturesRequest>(Serves::kBoth, handle_update_features);
+  registry.add<protocol::UnregisterBrokerRequest>(Serves::kBoth, handle_unregister_broker);
+  registry.add<protocol::AlterClientQuotasRequest>(Serves::kBoth, handle_alter_client_quotas);
+  registry.add<protocol::AddRaftVoterRequest>(Serves::kBoth, handle_add_raft_voter);
+  registry.add<protocol::RemoveRaftVoterRequest>(Serves::kBoth, handle_remove_raft_voter);
+  registry.add<protocol::VoteRequest>(Serves::kController, handle_vote);
+  registry.add<protocol::BeginQuorumEpochRequest>(Serves::kController, handle_begin_quorum_epoch);
+  registry.add<protocol::EndQuorumEpochRequest>(Serves::kController, handle_end_quorum_epoch);
+  registry.add<protocol::UpdateRaftVoterRequest>(Serves::kController, handle_update_raft_voter);
+  registry.add<protocol::BrokerRegistrationRequest>(Serves::kController,
+                                                    handle_broker_registration);
+  registry.add<protocol::BrokerHeartbeatRequest>(Serves::kController, handle_broker_heartbeat);
+  registry.add<protocol::AlterPartitionRequest>(Serves::kController, handle_alter_partition);
+  registry.add<protocol::AllocateProducerIdsRequest>(Serves::kController,
+                                                     handle_allocate_producer_ids);
+  registry.add<protocol::AssignReplicasToDirsRequest>(Serves::kController,
+                                                      handle_assign_replicas_to_dirs);
+  registry.add<protocol::EnvelopeRequest>(Serves::kController, handle_envelope);
 }
 
 }  // namespace broker::handlers

@@ -85,8 +85,8 @@ void handle_alter_scram(Services& services, Call<protocol::AlterUserScramCredent
     return call.reply(refuse_all({ErrorCode::kClusterAuthorizationFailed, kAuthorizationFailed}));
   }
   auto request = std::move(call.request);
-  io::Strand& strand = call.strand();
-  ask_controller(services, strand, std::move(request),
+  const Asker asker = asker_of(services, call);
+  ask_controller(services, asker, std::move(request),
                  [call = std::move(call),
                   refuse_all](Result<protocol::AlterUserScramCredentialsResponse> result) mutable {
                    call.reply(result.ok() ? *result : refuse_all(result.error()));

@@ -9,11 +9,14 @@
 #include "broker/io/published.h"
 #include "broker/io/strand.h"
 #include "broker/metadata/image.h"
+#include "broker/quorum/types.h"
 #include "broker/security/authorizer.h"
 
 namespace broker::controller {
+class Controller;
 class ControllerChannel;
-}
+class ControllerRouter;
+}  // namespace broker::controller
 namespace broker::coordinator::group {
 class GroupCoordinator;
 }
@@ -46,8 +49,16 @@ struct Services {
   Registry* registry = nullptr;
   /// The channel whose answers arrive on that strand.
   std::function<controller::ControllerChannel&(io::Strand&)> controller;
-  quorum::MetadataLog* metadata_log = nullptr;  // null on nodes without the controller role
-  io::Strand* controller_strand = nullptr;      // where metadata_log lives
+  /// To the controller of this very node, whether it is active or not.
+  std::function<controller::ControllerChannel&(io::Strand&)> local_controller;
+  /// Who leads the quorum, as far as this node knows.
+  io::Published<quorum::LeaderAndEpoch>* quorum_leader = nullptr;
+  // These three live on controller_strand.
+  io::Strand* controller_strand = nullptr;
+  quorum::MetadataLog* metadata_log = nullptr;
+  controller::Controller* node_controller = nullptr;
+  controller::ControllerRouter* router = nullptr;
+  // Null on nodes without the broker role, whose listeners serve nothing that needs them.
   replication::ReplicaManager* replicas = nullptr;
   coordinator::group::GroupCoordinator* groups = nullptr;
   ProducerIds* producer_ids = nullptr;

@@ -64,9 +64,9 @@ void handle_create_topics(Services& services, Call<CreateRequest> call) {
   CreateResponse refused = refuse_creations(access, request);
   if (request.topics.empty()) return call.reply(refused);
   auto asked = request.topics;
-  io::Strand& strand = call.strand();
+  const Asker asker = asker_of(services, call);
   ask_controller(
-      services, strand, std::move(request),
+      services, asker, std::move(request),
       [call = std::move(call), access = std::move(access), refused = std::move(refused),
        asked = std::move(asked)](Result<CreateResponse> result) mutable {
         CreateResponse response;
@@ -92,7 +92,7 @@ void handle_create_topics(Services& services, Call<CreateRequest> call) {
       });
 }
 
-void auto_create_topics(Services& services, io::Strand& strand, const std::set<std::string>& names,
+void auto_create_topics(Services& services, const Asker& asker, const std::set<std::string>& names,
                         Task done) {
   CreateRequest request;
   for (const std::string& name : names) {
@@ -102,7 +102,7 @@ void auto_create_topics(Services& services, io::Strand& strand, const std::set<s
     topic.replication_factor = -1;  // likewise
     request.topics.push_back(std::move(topic));
   }
-  ask_controller(services, strand, std::move(request),
+  ask_controller(services, asker, std::move(request),
                  [done = std::move(done)](Result<CreateResponse> result) mutable {
                    if (!result.ok()) return done();
                    for (const auto& topic : result->topics) {
@@ -167,8 +167,8 @@ void handle_delete_topics(Services& services, Call<DeleteRequest> call) {
   DeleteRequest request = checked_deletions(access, call.request, refused);
   if (request.topics.empty()) return call.reply(refused);
   auto asked = request.topics;
-  io::Strand& strand = call.strand();
-  ask_controller(services, strand, std::move(request),
+  const Asker asker = asker_of(services, call);
+  ask_controller(services, asker, std::move(request),
                  [call = std::move(call), refused = std::move(refused),
                   asked = std::move(asked)](Result<DeleteResponse> result) mutable {
                    DeleteResponse response;
@@ -209,8 +209,8 @@ void handle_create_partitions(Services& services, Call<PartitionsRequest> call) 
   });
   if (request.topics.empty()) return call.reply(refused);
   auto asked = request.topics;
-  io::Strand& strand = call.strand();
-  ask_controller(services, strand, std::move(request),
+  const Asker asker = asker_of(services, call);
+  ask_controller(services, asker, std::move(request),
                  [call = std::move(call), refused = std::move(refused),
                   asked = std::move(asked)](Result<PartitionsResponse> result) mutable {
                    PartitionsResponse response;

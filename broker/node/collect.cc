@@ -32,7 +32,13 @@ void Node::Impl::collect(UniqueFunction<void(NodeMetrics)> done) {
   metrics->quorum_epoch = metadata_log_->epoch().value;
   metrics->quorum_high_watermark = metadata_log_->high_watermark().value;
   metrics->quorum_log_end_offset = metadata_log_->log_end_offset().value;
+  metrics->quorum_leader = quorum_leader_.get()->leader.value_or(BrokerId{-1}).value;
+  metrics->is_controller = config_.is_controller;
+  metrics->is_voter = metadata_log_->is_voter();
   add_cluster(*metrics, *state_.get()->image);
+  if (replicas_ == nullptr) {
+    return main().post([metrics, done = std::move(done)]() mutable { done(std::move(*metrics)); });
+  }
   replicas_->collect(
       [this, metrics, done = std::move(done)](replication::MetricsSnapshot snapshot) mutable {
         metrics->replication = std::move(snapshot);

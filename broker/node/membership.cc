@@ -52,29 +52,50 @@ void Membership::try_register() {
   request.rack = options_.rack;
   request.log_dirs = options_.log_dirs;
   if (options_.previous_epoch) request.previous_broker_epoch = options_.previous_epoch->value;
+  registering_ = true;
   controller::call(channel_, std::move(request),
                    [this, alive = alive_](Result<protocol::BrokerRegistrationResponse> result) {
-                     if (!*alive) return;
-                     const ErrorCode code = result.ok() ? static_cast<ErrorCode>(result->error_code)
-                                                        : result.error().code;
-                     if (code == ErrorCode::kNone) {
-                       epoch_ = BrokerEpoch{result->broker_epoch};
-                       log_info("node", "registered",
-                                {{"node", options_.node_id.value}, {"epoch", epoch_.value}});
-                       schedule_heartbeat(Duration::zero());
-                       return std::exchange(on_registered_, nullptr)(epoch_);
-                     }
-                     last_refusal_ =
-                         result.ok() ? std::string(error_name(code)) : to_string(result.error());
-                     if (is_final(code) || strand_.now() >= register_until_) {
-                       return std::exchange(on_registered_, nullptr)(
-                           Error{is_final(code) ? code : ErrorCode::kRequestTimedOut,
-                                 "the controller does not accept this broker: " + last_refusal_});
-                     }
-                     timer_ = strand_.call_after(kRetry, [this, alive] {
-                       if (*alive) try_register();
-                     });
+                     if (*alive) on_registration(result);
                    });
+}
+
+void Membership::on_registration(const Result<protocol::BrokerRegistrationResponse>& result) {
+  const ErrorCode code =
+      result.ok() ? static_cast<ErrorCode>(result->error_code) : result.error().code;
+  if (code == ErrorCode::kNone) {
+    registering_ = false;
+    epoch_ = BrokerEpoch{result->broker_epoch};
+    log_info("node", "registered", {{"node", options_.node_id.value}, {"epoch", epoch_.value}});
+    if (on_epoch_) on_epoch_(epoch_);
+    schedule_heartbeat(Duration::zero());
+    if (on_registered_) std::exchange(on_registered_, nullptr)(epoch_);
+    return;
+  }
+  const std::string refusal =
+      result.ok() ? std::string(error_name(code)) : to_string(result.error());
+  if (refusal != last_refusal_) {
+    log_info("node", "not registered yet", {{"reason", refusal}});
+  }
+  last_refusal_ = refusal;
+  if (on_registered_ && (is_final(code) || strand_.now() >= register_until_)) {
+    return std::exchange(on_registered_, nullptr)(
+        Error{is_final(code) ? code : ErrorCode::kRequestTimedOut,
+              "the controller does not accept this broker: " + last_refusal_});
+  }
+  strand_.cancel(timer_);
+  timer_ = strand_.call_after(on_registered_ ? Duration(kRetry) : options_.heartbeat_interval,
+                              [this, alive = alive_] {
+                                if (!*alive) return;
+                                timer_ = io::kNoTimer;
+                                try_register();
+                              });
+}
+
+/// With the same incarnation: for the controller it is this very process, fenced or not.
+void Membership::register_again() {
+  if (registering_ || want_shut_down_) return;
+  strand_.cancel(std::exchange(timer_, io::kNoTimer));
+  try_register();
 }
 
 void Membership::unfence(UniqueFunction<void()> done) {
@@ -105,6 +126,10 @@ void Membership::leave(Duration patience, UniqueFunction<void()> done) {
   schedule_heartbeat(Duration::zero());
 }
 
+void Membership::heartbeat_now() {
+  if (epoch_.value >= 0 && !registering_) schedule_heartbeat(Duration::zero());
+}
+
 void Membership::schedule_heartbeat(Duration delay) {
   strand_.cancel(timer_);
   timer_ = strand_.call_after(delay, [this, alive = alive_] {
@@ -115,7 +140,7 @@ void Membership::schedule_heartbeat(Duration delay) {
 }
 
 void Membership::heartbeat() {
-  if (in_flight_) return;  // its answer schedules the next
+  if (in_flight_ || registering_) return;  // their answers schedule the next
   in_flight_ = true;
   protocol::BrokerHeartbeatRequest request;
   request.broker_id = options_.node_id.value;
@@ -137,6 +162,13 @@ void Membership::on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& r
         "node", "heartbeat refused",
         {{"error", result.ok() ? std::string(error_name(static_cast<ErrorCode>(result->error_code)))
                                : to_string(result.error())}});
+  }
+  if (result.ok()) {
+    const auto code = static_cast<ErrorCode>(result->error_code);
+    if (code == ErrorCode::kStaleBrokerEpoch || code == ErrorCode::kBrokerIdNotRegistered) {
+      register_again();
+      if (registering_) return;
+    }
   }
   if (ok && !result->is_fenced && on_unfenced_) std::exchange(on_unfenced_, nullptr)();
   if (ok && result->should_shut_down && on_left_) {

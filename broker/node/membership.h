@@ -24,8 +24,9 @@ struct MembershipOptions {
 };
 
 /// This broker's place in the cluster: registers, heartbeats, asks to be unfenced, and to be let go
-/// (KIP-631). Speaks to the controller through the channel even when both live in one process. On
-/// one strand.
+/// (KIP-631). A controller that does not know this broker, or knows it under another epoch, is
+/// registered with again. Speaks to the controller through the channel even when both live in one
+/// process. On one strand.
 class Membership {
  public:
   /// `metadata_offset`: how far this broker has read the metadata.
@@ -33,6 +34,8 @@ class Membership {
              std::function<Offset()> metadata_offset);
   ~Membership();
 
+  /// Told every epoch that a registration brings, before register_broker() calls back.
+  void on_epoch(std::function<void(BrokerEpoch)> callback) { on_epoch_ = std::move(callback); }
   /// Registers, again and again until the controller accepts; then heartbeats as a fenced broker.
   /// Errors: kRequestTimedOut with the controller's last word, and what no retry mends
   /// (kInconsistentClusterId, kInvalidRegistration, kUnsupportedVersion).
@@ -44,12 +47,16 @@ class Membership {
   /// Controlled shutdown: `done` when the controller has moved all leaders away, or after
   /// `patience`.
   void leave(Duration patience, UniqueFunction<void()> done);
+  /// Another controller wants to hear from this broker, or the way to it is new.
+  void heartbeat_now();
   void stop();
 
   BrokerEpoch epoch() const { return epoch_; }
 
  private:
   void try_register();
+  void on_registration(const Result<protocol::BrokerRegistrationResponse>& result);
+  void register_again();
   void heartbeat();
   void schedule_heartbeat(Duration delay);
   void on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& result);
@@ -63,9 +70,11 @@ class Membership {
   std::string last_refusal_;
   bool want_fence_ = true;
   bool want_shut_down_ = false;
+  bool registering_ = false;
   bool in_flight_ = false;
   io::TimerId timer_ = io::kNoTimer;
   io::TimerId leave_timer_ = io::kNoTimer;
+  std::function<void(BrokerEpoch)> on_epoch_;
   UniqueFunction<void(Result<BrokerEpoch>)> on_registered_;
   UniqueFunction<void()> on_unfenced_;
   UniqueFunction<void()> on_left_;

@@ -15,7 +15,10 @@ struct NodeMetrics {
   std::string cluster_id;
   replication::MetricsSnapshot replication;
   coordinator::group::GroupMetrics groups;
+  bool is_controller = false;  // has the controller role
+  bool is_voter = false;
   bool active_controller = false;
+  std::int32_t quorum_leader = -1;  // -1: none is known
   std::int64_t offline_partitions = 0;
   std::int64_t active_brokers = 0;
   std::int64_t fenced_brokers = 0;

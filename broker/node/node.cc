@@ -11,7 +11,8 @@ Node::Impl::Impl(Ports ports, config::BrokerConfig config)
     : ports_(std::move(ports)),
       config_(with_advertised_hosts(std::move(config))),
       state_(std::make_shared<const handlers::ClusterState>(
-          handlers::ClusterState{metadata::MetadataImage::empty(), nullptr})) {
+          handlers::ClusterState{metadata::MetadataImage::empty(), nullptr})),
+      quorum_leader_(std::make_shared<const quorum::LeaderAndEpoch>()) {
   CHECK(!ports_.strands.empty());
 }
 

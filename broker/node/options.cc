@@ -51,6 +51,33 @@ server::ListenerOptions listener_options(const config::BrokerConfig& config,
   return options;
 }
 
+io::Endpoint endpoint_of(const config::HostPort& address) { return {address.host, address.port}; }
+
+void take_quorum(const config::BrokerConfig& config, quorum::MetadataLogOptions& options) {
+  options.is_controller = config.is_controller;
+  for (const auto& listener : config.listeners.listeners) {
+    if (!listener.is_controller) continue;
+    options.listeners.push_back({listener.name, endpoint_of(listener.advertised)});
+  }
+  const std::string& listener = config.listeners.controller.listener;
+  for (const auto& voter : config.quorum_voters) {
+    options.static_voters.push_back({voter.id, kZeroUuid, listener, endpoint_of(voter.endpoint)});
+  }
+  for (const auto& server : config.quorum_bootstrap_servers) {
+    options.bootstrap_servers.push_back(endpoint_of(server));
+  }
+  options.auto_join = config.controller_quorum_auto_join_enable;
+  options.election_timeout =
+      std::chrono::milliseconds(config.controller_quorum_election_timeout_ms);
+  options.election_backoff_max =
+      std::chrono::milliseconds(config.controller_quorum_election_backoff_max_ms);
+  // Kafka's default of two seconds is longer than a frozen leader needs to be borne.
+  if (config.values.contains("controller.quorum.fetch.timeout.ms")) {
+    options.fetch_timeout = std::chrono::milliseconds(config.controller_quorum_fetch_timeout_ms);
+  }
+  options.request_timeout = std::chrono::milliseconds(config.controller_quorum_request_timeout_ms);
+}
+
 }  // namespace
 
 server::ServerOptions server_options(const config::BrokerConfig& config,
@@ -82,7 +109,16 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
   options.default_num_partitions = config.num_partitions;
   options.default_replication_factor = static_cast<std::int16_t>(config.default_replication_factor);
   options.delete_topic_enable = config.delete_topic_enable;
+  options.may_be_active = config.is_controller;
   options.session_timeout_ms = config.broker_session_timeout_ms;
+  options.auto_leader_rebalance_enable = config.auto_leader_rebalance_enable;
+  options.leader_imbalance_check_interval_ms =
+      config.leader_imbalance_check_interval_seconds * 1000;
+  options.unclean_leader_election_interval_ms = config.unclean_leader_election_interval_ms;
+  // Only where it is asked for: an idle cluster writes nothing.
+  if (config.values.contains("metadata.max.idle.interval.ms")) {
+    options.max_idle_interval_ms = config.metadata_max_idle_interval_ms;
+  }
   options.static_values = config.values;
   options.bootstrap_records = std::move(bootstrap);
   options.seed = seed;
@@ -96,7 +132,8 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
 
 quorum::MetadataLogOptions metadata_log_options(const config::BrokerConfig& config,
                                                 const std::string& cluster_id,
-                                                const DirectoryId& directory_id) {
+                                                const DirectoryId& directory_id,
+                                                std::uint64_t seed) {
   quorum::MetadataLogOptions options;
   options.cluster_id = cluster_id;
   options.node_id = config.node_id;
@@ -105,6 +142,20 @@ quorum::MetadataLogOptions metadata_log_options(const config::BrokerConfig& conf
   options.snapshot_after = std::chrono::milliseconds(config.metadata_log_max_snapshot_interval_ms);
   options.retention_bytes = config.metadata_max_retention_bytes;
   options.fetch_max_bytes = config.controller_quorum_fetch_max_bytes;
+  options.seed = seed;
+  take_quorum(config, options);
+  return options;
+}
+
+controller::RouterOptions router_options(const config::BrokerConfig& config,
+                                         client::ConnectionOptions connection) {
+  controller::RouterOptions options;
+  options.node = config.node_id;
+  options.connection = std::move(connection);
+  // Half a session, as Kafka: a heartbeat that waits longer is worth nothing any more.
+  options.own_timeout = std::chrono::milliseconds(config.broker_session_timeout_ms / 2);
+  options.caller_timeout = std::chrono::milliseconds(config.request_timeout_ms);
+  options.min_backoff = std::chrono::milliseconds(config.controller_quorum_retry_backoff_ms);
   return options;
 }
 
@@ -119,7 +170,8 @@ storage::LogOptions metadata_storage_options(const config::BrokerConfig& config)
   return options;
 }
 
-replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config) {
+replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config,
+                                                   std::uint64_t seed) {
   replication::ReplicaManagerOptions options;
   options.node = config.node_id;
   options.static_config = config.values;
@@ -129,6 +181,13 @@ replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& c
   options.checkpoint_interval =
       std::chrono::milliseconds(config.replica_high_watermark_checkpoint_interval_ms);
   options.producer_id_expiration_ms = config.producer_id_expiration_ms;
+  options.replica_fetch_wait_max = std::chrono::milliseconds(config.replica_fetch_wait_max_ms);
+  options.replica_fetch_backoff = std::chrono::milliseconds(config.replica_fetch_backoff_ms);
+  options.replica_fetch_min_bytes = config.replica_fetch_min_bytes;
+  options.replica_fetch_max_bytes = config.replica_fetch_max_bytes;
+  options.replica_fetch_response_max_bytes = config.replica_fetch_response_max_bytes;
+  options.rack_aware_reads = !config.replica_selector_class.empty();
+  options.seed = seed;
   return options;
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "broker/config/broker_config.h"
+#include "broker/controller/routing_channel.h"
 #include "broker/controller/types.h"
 #include "broker/coordinator/group/options.h"
 #include "broker/quorum/metadata_log.h"
@@ -26,9 +27,13 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
                                                  std::uint64_t seed);
 quorum::MetadataLogOptions metadata_log_options(const config::BrokerConfig& config,
                                                 const std::string& cluster_id,
-                                                const DirectoryId& directory_id);
+                                                const DirectoryId& directory_id,
+                                                std::uint64_t seed);
+controller::RouterOptions router_options(const config::BrokerConfig& config,
+                                         client::ConnectionOptions connection);
 storage::LogOptions metadata_storage_options(const config::BrokerConfig& config);
-replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config);
+replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config,
+                                                   std::uint64_t seed);
 coordinator::group::GroupOptions group_options(const config::BrokerConfig& config);
 
 }  // namespace broker::node

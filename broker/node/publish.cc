@@ -15,9 +15,18 @@ constexpr auto kCertificateCheckInterval = std::chrono::seconds(1);
 
 void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
   publish(update);
+  if (on_caught_up_ && update.image->provenance.offset.value >= membership_->epoch().value) {
+    // On a later turn: the controller is in the middle of publishing.
+    main().post([caught_up = std::exchange(on_caught_up_, nullptr)]() mutable { caught_up(); });
+  }
   if (!replicating_) return;
   replicas_->apply(update);
   groups_->apply(update);
+}
+
+void Node::Impl::on_leader_change(const quorum::LeaderAndEpoch& leader) {
+  quorum_leader_.set(std::make_shared<const quorum::LeaderAndEpoch>(leader));
+  router_->on_leader_change(leader);
 }
 
 void Node::Impl::publish(const metadata::MetadataUpdate& update) {
@@ -25,39 +34,42 @@ void Node::Impl::publish(const metadata::MetadataUpdate& update) {
   auto authorizer = before->authorizer;
   const bool wanted = !config_.authorizer_class_name.empty();
   if (wanted && (authorizer == nullptr || !update.changes.acls.empty())) {
-    security::Authorizer::Options options;
-    options.allow_everyone_if_no_acl_found = config_.allow_everyone_if_no_acl_found;
-    for (const auto& user : config_.super_users) {
-      if (auto principal = security::parse_principal(user); principal.ok()) {
-        options.super_users.insert(std::move(*principal));
-      }
-    }
-    std::vector<security::AclBinding> bindings;
-    for (const auto& [id, binding] : update.image->acls.by_id) bindings.push_back(binding);
-    authorizer = std::make_shared<const security::Authorizer>(std::move(options), bindings);
+    authorizer = make_authorizer(*update.image);
   }
   state_.set(std::make_shared<const handlers::ClusterState>(
       handlers::ClusterState{update.image, std::move(authorizer)}));
+}
+
+std::shared_ptr<const security::Authorizer> Node::Impl::make_authorizer(
+    const metadata::MetadataImage& image) const {
+  security::Authorizer::Options options;
+  options.allow_everyone_if_no_acl_found = config_.allow_everyone_if_no_acl_found;
+  for (const auto& user : config_.super_users) {
+    if (auto principal = security::parse_principal(user); principal.ok()) {
+      options.super_users.insert(std::move(*principal));
+    }
+  }
+  std::vector<security::AclBinding> bindings;
+  for (const auto& [id, binding] : image.acls.by_id) bindings.push_back(binding);
+  return std::make_shared<const security::Authorizer>(std::move(options), bindings);
 }
 
 void Node::Impl::on_controller_fatal(const Error& error) {
   if (on_fatal_) on_fatal_(error);
 }
 
-/// __consumer_offsets with as many replicas as there are brokers, three at most.
+/// __consumer_offsets with as many replicas as there are brokers, three at most. Fenced ones count:
+/// while a cluster starts, some are a little later than the first client.
 void Node::Impl::create_offsets_topic() {
   main().post([this, alive = alive_] {
     if (!*alive) return;
-    std::int16_t alive_brokers = 0;
-    const auto state = state_.get();
-    for (const auto& [id, broker] : state->image->cluster.brokers) {
-      if (!broker.fenced) ++alive_brokers;
-    }
+    const auto brokers = static_cast<std::int16_t>(
+        std::min<std::size_t>(state_.get()->image->cluster.brokers.size(), INT16_MAX));
     protocol::CreateTopicsRequest::CreatableTopic topic;
     topic.name = coordinator::group::kOffsetsTopic;
     topic.num_partitions = config_.offsets_topic_num_partitions;
-    topic.replication_factor = std::max<std::int16_t>(
-        1, std::min(config_.offsets_topic_replication_factor, alive_brokers));
+    topic.replication_factor =
+        std::max<std::int16_t>(1, std::min(config_.offsets_topic_replication_factor, brokers));
     topic.configs = {{"cleanup.policy", "compact"},
                      {"compression.type", "producer"},
                      {"segment.bytes", std::to_string(config_.offsets_topic_segment_bytes)}};
@@ -79,7 +91,15 @@ void Node::Impl::watch_certificates() {
     if (!*alive) return;
     auto changed = std::make_shared<Result<bool>>(false);
     ports_.workers.run(
-        main(), [this, changed] { *changed = server_->reload_tls(); },
+        main(),
+        [this, changed] {
+          *changed = server_->reload_tls();
+          if (const auto peers = peers_->reload_tls(); !peers.ok()) {
+            *changed = peers.error();
+          } else if (*peers && changed->ok()) {
+            *changed = true;
+          }
+        },
         [this, alive, changed] {
           if (!*alive) return;
           if (!changed->ok()) {

@@ -12,14 +12,25 @@ namespace broker::node {
 void Node::Impl::start(Done done) {
   main().check_current();
   on_started_ = std::move(done);
-  const auto begun = [this]() -> Result<void> {
-    RETURN_IF_ERROR(open_log_directory());
-    RETURN_IF_ERROR(start_controller());
-    make_services();
-    return start_server();
-  }();
-  if (!begun.ok()) return end_start(begun);
+  if (const auto begun = begin(); !begun.ok()) return end_start(begun);
+  if (!config_.is_broker) {
+    gate_->open();
+    watch_certificates();
+    return end_start({});
+  }
   register_broker();
+}
+
+Result<void> Node::Impl::begin() {
+  RETURN_IF_ERROR(open_log_directory());
+  RETURN_IF_ERROR(make_quorum());
+  make_services();
+  // Super users may act before the first ACL is known, others not.
+  publish({metadata::MetadataImage::empty(), {}});
+  RETURN_IF_ERROR(controller_->start());
+  RETURN_IF_ERROR(start_server());
+  gate_->open_controllers();
+  return {};
 }
 
 void Node::Impl::end_start(Result<void> result) {
@@ -64,20 +75,6 @@ Result<void> Node::Impl::open_log_directory() {
   return {};
 }
 
-Result<void> Node::Impl::start_controller() {
-  const auto& meta = logs_->directory().meta_properties();
-  ASSIGN_OR_RETURN(auto bootstrap,
-                   quorum::read_bootstrap_records(ports_.files, config_.metadata_log_dir));
-  metadata_log_ = std::make_unique<quorum::MetadataLog>(
-      quorum::MetadataLog::Ports{main(), ports_.workers, ports_.files}, metadata_storage_,
-      metadata_log_options(config_, cluster_id_, *meta.directory_id));
-  controller_ = std::make_unique<controller::Controller>(
-      controller_options(config_, cluster_id_, std::move(bootstrap), ports_.seed + 1), main(),
-      *metadata_log_);
-  controller_->add_listener(*this);
-  return controller_->start();
-}
-
 Result<void> Node::Impl::start_server() {
   server_ = std::make_unique<server::Server>(
       server::Server::Ports{ports_.transport, ports_.strands, *gate_, credentials_.get()},
@@ -99,7 +96,7 @@ std::vector<protocol::BrokerRegistrationRequest::Listener> Node::Impl::advertise
   return listeners;
 }
 
-void Node::Impl::register_broker() {
+MembershipOptions Node::Impl::membership_options() {
   Rng rng(ports_.seed + 3);
   MembershipOptions options;
   options.cluster_id = cluster_id_;
@@ -112,14 +109,29 @@ void Node::Impl::register_broker() {
   options.heartbeat_interval = std::chrono::milliseconds(config_.broker_heartbeat_interval_ms);
   options.registration_timeout =
       std::chrono::milliseconds(config_.initial_broker_registration_timeout_ms);
+  return options;
+}
+
+void Node::Impl::register_broker() {
   membership_ =
-      std::make_unique<Membership>(main(), *channels_.front(), std::move(options),
+      std::make_unique<Membership>(main(), *channels_.front(), membership_options(),
                                    [this] { return state_.get()->image->provenance.offset; });
+  membership_->on_epoch([this](BrokerEpoch epoch) { replicas_->set_broker_epoch(epoch); });
   membership_->register_broker([this](Result<BrokerEpoch> epoch) {
     if (!start_goes_on()) return;
     if (!epoch.ok()) return end_start(epoch.error());
-    load_logs();
+    catch_up();
   });
+}
+
+/// What this node knows of the cluster must not be older than its own registration: with less, logs
+/// of present partitions would look like strays.
+void Node::Impl::catch_up() {
+  if (state_.get()->image->provenance.offset.value >= membership_->epoch().value)
+    return load_logs();
+  on_caught_up_ = [this] {
+    if (start_goes_on()) load_logs();
+  };
 }
 
 /// On the pool: recovery may take long, and heartbeats go on meanwhile. Nobody else touches the
@@ -127,6 +139,7 @@ void Node::Impl::register_broker() {
 void Node::Impl::load_logs() {
   auto failures = std::make_shared<Result<std::vector<storage::LogManager::LoadFailure>>>(
       std::vector<storage::LogManager::LoadFailure>());
+  loading_ = true;
   ports_.workers.run(
       main(),
       [this, image = state_.get()->image, now = main().wall_now(), failures] {
@@ -136,8 +149,14 @@ void Node::Impl::load_logs() {
       },
       [this, alive = alive_, failures] {
         if (!*alive) return;
+        loading_ = false;
+        logs_loaded_ = failures->ok();
         if (!start_goes_on()) return;
         if (!failures->ok()) return end_start(failures->error());
+        if (truncated_while_loading_) {
+          const auto noted = logs_->checkpoint({&*truncated_while_loading_, 1});
+          if (!noted.ok()) return end_start(noted);
+        }
         for (const auto& failure : **failures) {
           log_error(
               "node", "a log cannot be opened: its partition is offline",

@@ -19,11 +19,19 @@ void Node::Impl::stop(Done done) {
   // A start under way comes here when its present step is over.
   if (!on_started_) return leave_cluster();
   if (membership_ != nullptr) membership_->give_up();
+  if (on_caught_up_) std::exchange(on_caught_up_, nullptr)();
 }
 
+/// The leaders move to other brokers while clients are still served here, and told where to go.
 void Node::Impl::leave_cluster() {
-  if (membership_ == nullptr) return stop_server();
-  membership_->leave(kLeavePatience, [this] { stop_server(); });
+  if (membership_ == nullptr || !config_.controlled_shutdown_enable) return resign();
+  membership_->leave(kLeavePatience, [this] { resign(); });
+}
+
+/// The quorum chooses another leader at once instead of missing this one.
+void Node::Impl::resign() {
+  if (metadata_log_ == nullptr) return stop_server();
+  metadata_log_->resign([this] { stop_server(); });
 }
 
 void Node::Impl::stop_server() {
@@ -35,13 +43,19 @@ void Node::Impl::stop_server() {
 
 void Node::Impl::stop_parts() {
   if (membership_ != nullptr) membership_->stop();
-  if (controller_ == nullptr) return end_stop({});
-  controller_->stop();
+  if (router_ != nullptr) router_->stop();
+  if (controller_ != nullptr) controller_->stop();
+  if (quorum_peers_ != nullptr) quorum_peers_->close();
   replicating_ = false;
-  if (replicas_ == nullptr) return end_stop({});
+  if (logs_ == nullptr) return end_stop({});
+  // Logs that a crash left behind and this start did not get to are not clean yet.
+  if (config_.is_broker && !logs_loaded_ && !logs_->directory().had_clean_shutdown()) {
+    return end_stop({});
+  }
   const auto epoch = membership_ != nullptr && membership_->epoch().value >= 0
                          ? std::optional(membership_->epoch())
-                         : std::nullopt;
+                         : logs_->directory().previous_broker_epoch();
+  if (replicas_ == nullptr) return end_stop(logs_->shut_down(epoch, main().wall_now()));
   replicas_->shut_down(epoch, [this](Result<void> result) { end_stop(std::move(result)); });
 }
 

@@ -118,6 +118,7 @@ void Connection::on_closed(const Error& reason) {
   in_flight_bytes_ = 0;
   admitted_ = {};
   in_flight_.clear();
+  end_->run();
   if (on_closed_) std::exchange(on_closed_, nullptr)();
   worker_.forget(shared_from_this());  // may be the end of this object
 }
@@ -211,6 +212,7 @@ void Connection::pass_to_sink(RequestHeader header, Slice body) {
   request.body = std::move(body);
   request.received = worker_.strand.now();
   request.strand = &worker_.strand;
+  request.connection_end = end_;
   worker_.sink.on_request(std::move(request), begin_request());
 }
 

@@ -78,6 +78,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   ListenerMetrics& metrics_;
   std::unique_ptr<io::Stream> stream_;
   Task on_closed_;
+  const std::shared_ptr<ConnectionEnd> end_ = std::make_shared<ConnectionEnd>();
   std::shared_ptr<const Session> session_;
   std::optional<SaslAuthenticator> sasl_;
   FrameReader reader_;

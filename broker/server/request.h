@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "broker/common/function.h"
 #include "broker/common/slice.h"
@@ -29,6 +30,19 @@ struct Session {
   std::string client_software_name, client_software_version;  // "" until ApiVersions v3+
 };
 
+/// What is to happen when a connection ends, whoever ends it: one task, the last one set. On the
+/// connection's strand.
+class ConnectionEnd {
+ public:
+  void set(Task task) { task_ = std::move(task); }
+  void run() {
+    if (task_) std::exchange(task_, nullptr)();
+  }
+
+ private:
+  Task task_;
+};
+
 /// One request, undecoded. `body` shares the receive buffer.
 struct Request {
   std::shared_ptr<const Session> session;
@@ -36,6 +50,7 @@ struct Request {
   Slice body;
   Instant received{};
   io::Strand* strand = nullptr;  // the connection's
+  std::shared_ptr<ConnectionEnd> connection_end;
 };
 
 /// What becomes of a request.

@@ -77,12 +77,19 @@ class Broker:
         self.http_port = free_ports(1)[0]
         self.process = None
 
-    def start(self, seconds=10.0):
+    def launch(self):
+        """Only executes it: `wait_ready` waits."""
         subprocess.run([PROGRAM, "format", self.config, "--ignore-formatted"], check=True, capture_output=True)
         argv = [PROGRAM, "run", self.config, "--http", f"127.0.0.1:{self.http_port}", *self.arguments]
         self.process = Process(argv, log=self.folder / "broker.log")
+        return self
+
+    def wait_ready(self, seconds=10.0):
         self.process.wait_line("serving clients", seconds)
         return self
+
+    def start(self, seconds=10.0):
+        return self.launch().wait_ready(seconds)
 
     def metrics(self):
         """The Prometheus page as text."""
