@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/common/check.h"
+#include "broker/common/defect.h"
 
 namespace broker::replication {
 
@@ -92,16 +93,22 @@ void LeaderState::before_append(Offset leader_end) {
 
 Offset LeaderState::next_high_watermark(Offset current, Offset leader_end,
                                         std::int32_t min_insync_replicas,
-                                        std::chrono::milliseconds lag_time_max, Instant now) const {
+                                        std::chrono::milliseconds lag_time_max,
+                                        const Eligible& eligible, Instant now) const {
   if (!has_enough_replicas(min_insync_replicas)) return current;
   Offset lowest = leader_end;
   for (const auto& [id, remote] : remotes_) {
     if (remote.log_end_offset >= lowest) continue;
     const bool soon_in_sync =
         remote.log_end_offset.value >= 0 && now - remote.last_caught_up <= lag_time_max;
-    if (in_maximal_isr(id) || soon_in_sync) lowest = remote.log_end_offset;
+    if (in_maximal_isr(id) || (soon_in_sync && may_join(id, eligible)))
+      lowest = remote.log_end_offset;
   }
-  return std::max(current, lowest);
+  if (has_defect(Defect::kAckBeforeReplication)) lowest = leader_end;
+  if (has_defect(Defect::kHighWatermarkFromOneFollower)) {
+    for (const auto& [id, remote] : remotes_) lowest = std::max(lowest, remote.log_end_offset);
+  }
+  return std::max(current, std::min(lowest, leader_end));
 }
 
 // --- ISR
@@ -109,8 +116,17 @@ Offset LeaderState::next_high_watermark(Offset current, Offset leader_end,
 bool LeaderState::is_candidate(BrokerId replica, Offset high_watermark) const {
   if (in_maximal_isr(replica)) return false;
   const auto at = remotes_.find(replica);
+  if (has_defect(Defect::kIsrTooEarly)) return at != remotes_.end();
   return at != remotes_.end() && at->second.log_end_offset >= high_watermark &&
          at->second.log_end_offset >= epoch_start_;
+}
+
+// What an earlier incarnation of the broker had fetched says nothing about this one.
+bool LeaderState::may_join(BrokerId id, const Eligible& eligible) const {
+  const auto registered = eligible(id);
+  if (!registered) return false;
+  const BrokerEpoch fetched_as = remotes_.at(id).broker_epoch;
+  return fetched_as.value < 0 || fetched_as == *registered;
 }
 
 bool LeaderState::was_heard_of(BrokerId replica, Instant now) const {
@@ -139,11 +155,7 @@ IsrChange LeaderState::propose(std::vector<BrokerId> isr, const Eligible& eligib
 std::optional<IsrChange> LeaderState::propose_expansion(BrokerId replica, Offset high_watermark,
                                                         const Eligible& eligible, Instant now) {
   if (pending_ || now < not_before_ || !is_candidate(replica, high_watermark)) return std::nullopt;
-  const auto registered = eligible(replica);
-  if (!registered) return std::nullopt;
-  const BrokerEpoch fetched_as = remotes_.at(replica).broker_epoch;
-  // What an earlier incarnation of the broker had fetched says nothing about this one.
-  if (fetched_as.value >= 0 && fetched_as != *registered) return std::nullopt;
+  if (!may_join(replica, eligible)) return std::nullopt;
   std::vector<BrokerId> isr = membership_.isr;
   isr.push_back(replica);
   return propose(std::move(isr), eligible);

@@ -92,16 +92,18 @@ class LeaderState {
   /// The log is about to grow beyond `leader_end`: whoever has all of it was caught up until now.
   void before_append(Offset leader_end);
 
-  /// Where the high watermark may be: everything that all in-sync replicas, and those that are
-  /// about to be, have. Stays at `current` while the ISR is smaller than it must be.
+  /// The epoch that a broker is registered with; nullopt if it is fenced, shutting down or unknown.
+  using Eligible = std::function<std::optional<BrokerEpoch>(BrokerId)>;
+  /// Where the high watermark may be: everything that all in-sync replicas have, and those that are
+  /// about to be (eligible, and caught up within `lag_time_max`). Stays at `current` while the ISR
+  /// is smaller than it must be.
   /// `leader_end`: what this broker itself counts as written (flushed, if it must be).
   Offset next_high_watermark(Offset current, Offset leader_end, std::int32_t min_insync_replicas,
-                             std::chrono::milliseconds lag_time_max, Instant now) const;
+                             std::chrono::milliseconds lag_time_max, const Eligible& eligible,
+                             Instant now) const;
 
   // --- ISR. One change at a time; a proposal is pending until on_decision() or update().
 
-  /// The epoch that a broker is registered with; nullopt if it is fenced, shutting down or unknown.
-  using Eligible = std::function<std::optional<BrokerEpoch>(BrokerId)>;
   bool is_pending() const { return pending_.has_value(); }
   /// Whether `replica` would be let in, if it is eligible: cheap, for every fetch.
   bool is_candidate(BrokerId replica, Offset high_watermark) const;
@@ -127,6 +129,8 @@ class LeaderState {
  private:
   bool in_isr(BrokerId id) const;
   bool in_maximal_isr(BrokerId id) const;
+  /// Whether `id` may join, as the incarnation that fetched.
+  bool may_join(BrokerId id, const Eligible& eligible) const;
   IsrChange propose(std::vector<BrokerId> isr, const Eligible& eligible);
   void set(Membership membership, Instant now);
 

@@ -221,7 +221,7 @@ void Partition::advance_high_watermark(Instant now) {
   if (!leader_ || offline_) return;
   const Offset next =
       leader_->next_high_watermark(high_watermark_, written_end(), settings_.min_insync_replicas,
-                                   settings_.replica_lag_time_max, now);
+                                   settings_.replica_lag_time_max, eligible(), now);
   if (next == high_watermark_) return;
   high_watermark_ = next;
   const std::int64_t bytes = std::max<std::int64_t>(1, bytes_above_high_watermark_);

@@ -146,6 +146,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool has_short_isr() const;
   /// Proposes to let in whoever has caught up: for those that were not eligible when they fetched.
   void try_expansion(Instant now);
+  /// Others may be eligible now than before.
+  void on_brokers_changed(Instant now);
   void on_isr_decision(std::uint64_t number, const IsrDecision& decision, Instant now);
 
   // --- As follower (partition_follower.cc)

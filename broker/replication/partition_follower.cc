@@ -1,6 +1,7 @@
 // The part of Partition that follows a leader.
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/replication/partition.h"
 
@@ -13,8 +14,9 @@ CurrentLeader Partition::followed_leader() const {
 
 std::optional<FollowerPosition> Partition::follower_position() const {
   if (leader_ || !log_ || offline_) return std::nullopt;
+  const auto epoch = has_defect(Defect::kNoTruncation) ? std::nullopt : log_->latest_epoch();
   return FollowerPosition{known_leader_.epoch, log_->log_end_offset(),
-                          log_->latest_epoch().value_or(LeaderEpoch{-1}), log_->log_start_offset(),
+                          epoch.value_or(LeaderEpoch{-1}), log_->log_start_offset(),
                           high_watermark_};
 }
 

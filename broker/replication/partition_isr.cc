@@ -109,6 +109,12 @@ bool Partition::has_short_isr() const {
   return leader_ && !offline_ && leader_->isr().size() < leader_->replicas().size();
 }
 
+void Partition::on_brokers_changed(Instant now) {
+  // It may have waited for one that is fenced by now.
+  advance_high_watermark(now);
+  try_expansion(now);
+}
+
 void Partition::try_expansion(Instant now) {
   if (!has_short_isr() || leader_->is_pending()) return;
   for (const BrokerId replica : leader_->replicas())

@@ -122,7 +122,7 @@ void PartitionTable::try_expansions() {
   for (const Key& key : std::exchange(short_isr_, {})) {
     Partition* partition = find(key.first, key.second);
     if (!partition || !partition->has_short_isr()) continue;
-    partition->try_expansion(strand_.now());
+    partition->on_brokers_changed(strand_.now());
     on_role(*partition);
   }
 }

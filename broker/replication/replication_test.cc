@@ -81,6 +81,19 @@ TEST_F(Replication, ADeadFollowerLeavesTheIsrAndComesBack) {
   expect_same_logs({1, 2, 3});
 }
 
+TEST_F(Replication, ADeadFollowerThatIsFencedDelaysNobody) {
+  cluster.create_topic({1, 2, 3});
+  produce(1, "a");
+  cluster.stop(3, true);
+  const auto waiting = cluster.produce(1, batch("b"));
+  auto partition = cluster.registration();
+  partition.isr = {BrokerId{1}, BrokerId{2}};
+  cluster.change(partition);
+  EXPECT_FALSE(waiting->result);  // 3 was there a moment ago
+  cluster.fence(3, true);
+  EXPECT_TRUE(waiting->result);
+}
+
 TEST_F(Replication, AnEmptyBrokerIsRefilled) {
   cluster.create_topic({1, 2});
   for (int i = 0; i < 50; ++i) produce(1, std::string(100'000, 'x'));
