@@ -1,4 +1,5 @@
 // MetadataLog: carries out what RaftCore decides, in its order, and what other voters ask.
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/quorum/control_records.h"
 #include "broker/quorum/metadata_log_parts.h"
@@ -68,6 +69,7 @@ void MetadataLog::drain() {
 
 /// Everything behind it in the queue waits until it is on disk.
 void MetadataLog::persist(const ElectionState& state) {
+  if (has_defect(Defect::kVoteNotStored)) return;
   if (blocking_) {
     const auto written = write_election_state(ports_.files, log_->directory(), state);
     if (!written.ok()) fail(written.error());

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/common/defect.h"
+
 namespace broker::quorum {
 namespace {
 
@@ -277,7 +279,7 @@ void RaftCore::count_ballots(Instant now) {
     pending += ballot == Ballot::kPending && id != last_leader_ ? 1 : 0;
   }
   const std::size_t majority = ballots_.size() / 2 + 1;
-  if (granted >= majority) {
+  if (granted >= majority || has_defect(Defect::kElectedByItself)) {
     return role_ == RaftRole::kProspective ? become_candidate(now) : become_leader(now);
   }
   if (rejected > ballots_.size() - majority) return on_ballot_lost(now);
@@ -328,7 +330,7 @@ VoteAnswer RaftCore::on_vote(Instant now, const VoteAsk& ask) {
   if (!possible) return {ErrorCode::kInvalidRequest};
   if (ask.epoch > epoch_) become_unattached(now, ask.epoch, std::nullopt);
 
-  const bool up_to_date = ask.log_end >= log_end_;
+  const bool up_to_date = ask.log_end >= log_end_ || has_defect(Defect::kVoteForAnyLog);
   const bool uncommitted_voter = role_ == RaftRole::kUnattached || role_ == RaftRole::kProspective;
   if (ask.pre_vote) {
     const bool undisturbed = leads() || (role_ == RaftRole::kFollower && has_fetched_);

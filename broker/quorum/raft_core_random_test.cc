@@ -85,6 +85,7 @@ class Cluster {
     }
     initial_.kraft_version = 1;
     loss = rng.below(3) == 0 ? 0 : rng.below(20);
+    batch = 1 + rng.below(3);
     for (auto& node : nodes) node->boot();
   }
 
@@ -111,6 +112,15 @@ class Cluster {
        [&to, incarnation = to.incarnation, deliver = std::move(deliver)] {
          if (to.core && to.incarnation == incarnation) deliver();
        });
+  }
+  /// A crash at the worst time: a vote is given, and nothing else was written since.
+  void maybe_restart(Node& node) {
+    if (!faults || rng.below(8) != 0) return;
+    at(Duration(0), [&node, incarnation = node.incarnation] {
+      if (!node.core || node.incarnation != incarnation) return;
+      node.crash();
+      node.boot();
+    });
   }
   Node& node(BrokerId id) { return *nodes[static_cast<std::size_t>(id.value - 1)]; }
 
@@ -209,6 +219,7 @@ class Cluster {
   Instant now = Instant{} + std::chrono::hours(1);
   bool faults = true;
   std::uint64_t loss = 0;
+  std::size_t batch = 1;  // entries per fetch
   std::set<BrokerId> cut_off;
   std::vector<std::unique_ptr<Node>> nodes;
   Entries committed;
@@ -319,6 +330,7 @@ void Node::execute(const RaftOutput& output) {
                       core->on_vote_answer(cluster.now, message.to.id, message.round, answer);
                       run();
                     });
+                    if (answer.granted && !message.ask.pre_vote) cluster.maybe_restart(to);
                   });
                 },
                 [this, fail, in = incarnation] {
@@ -427,7 +439,7 @@ void Node::on_fetch(Node& from, int fetch, LogEnd at, LeaderEpoch epoch) {
       core->on_replica_fetched(cluster.now, from.key(), at.offset);
       const Offset to = votes ? end() : std::max(at.offset, core->high_watermark());
       entries.assign(log.begin() + at.offset.value, log.begin() + to.value);
-      if (entries.size() > 5) entries.resize(5);
+      if (entries.size() > cluster.batch) entries.resize(cluster.batch);
     }
   }
   // What is uncommitted is waited for a while, as a real fetch is.

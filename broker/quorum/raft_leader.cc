@@ -1,6 +1,7 @@
 // RaftCore: what a leader does, and the log's progress.
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/quorum/raft_core.h"
 
 namespace broker::quorum {
@@ -130,7 +131,8 @@ void RaftCore::advance_high_watermark(Instant now) {
   }
   std::sort(ends.rbegin(), ends.rend());
   const Offset committed = std::min(ends[ends.size() / 2], log_end_.offset);
-  if (committed <= epoch_start_ || committed <= high_watermark_) return;
+  const bool of_this_epoch = committed > epoch_start_ || has_defect(Defect::kOldEpochCommitted);
+  if (!of_this_epoch || committed <= high_watermark_) return;
   high_watermark_ = committed;
   output_.high_watermark = committed;
   // The change that removed this leader is committed by the others: they choose another.
