@@ -241,7 +241,8 @@ void RaftCore::become_resigned(Instant now) {
   leader_.reset();
   last_leader_ = options_.self.id;
   deadline_.reset();
-  if (!resigned_for_good_) deadline_ = now + election_timeout();
+  // One that is no voter any more only looks for the next leader, once there may be one.
+  if (!resigned_for_good_) deadline_ = now + (can_stand() ? election_timeout() : 2 * kSuccession);
   enter(RaftRole::kResigned);
 }
 
