@@ -20,6 +20,23 @@ enum class Defect : std::uint8_t {
   kHolesAccepted,               // recovery takes a segment that begins behind the end of the last
   kSegmentsDroppedFirstToLast,  // a truncation that is cut short leaves a hole
   kFlushWithoutSync,            // flushes move the recovery point, nothing reaches the disk
+  kFollowersForgetProducers,    // what a follower appends does not count for idempotence
+  // quorum
+  kVoteNotStored,      // epoch and vote are forgotten by a crash
+  kVoteForAnyLog,      // a candidate that lacks records gets the vote
+  kElectedByItself,    // without a majority
+  kOldEpochCommitted,  // a leader commits records of earlier epochs by counting replicas
+  // controller
+  kAnyReplicaElected,         // not only those in the ISR
+  kUncleanShutdownUnnoticed,  // a broker that lost its page cache stays in the ISR
+  // replication
+  kAckBeforeReplication,          // the high watermark is the leader's log end
+  kHighWatermarkFromOneFollower,  // the best of the ISR, not the last of it
+  kNoTruncation,                  // a follower does not ask where its epoch ended
+  kIsrTooEarly,                   // a follower that lacks records joins the ISR
+  // coordinator
+  kOffsetsNotLoaded,   // a new coordinator does not read what the last one wrote
+  kOffsetsAckedEarly,  // before they are committed
 };
 
 #ifdef MILLRACE_DEFECTS

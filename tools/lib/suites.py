@@ -8,9 +8,9 @@ import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
-from e2e.lib import network
+from e2e.lib import kubernetes, network
 from e2e.localkube import cluster, gobuild, host
-from tools.lib import build, lint, paths, ui
+from tools.lib import build, lint, paths, simulation, ui
 
 RESULTS = paths.BUILD / "test-results"
 KUBERNETES_FOLDERS = ("e2e/localkube", "e2e/kubernetes")
@@ -141,8 +141,26 @@ def run_kubernetes(selection, budget):
         _add(result, run_pytest(*KUBERNETES_FOLDERS)(selection, budget))
         return result
     finally:
-        if not was_up and cluster.is_running():  # the run was cut off before its own end
-            cluster.down(ui.Silent)
+        with kubernetes.alone(wait=False) as ours:  # what runs is another test run's if it is not
+            if ours and not was_up and cluster.is_running():  # the run was cut off before its own end
+                cluster.down(ui.Silent)
+
+
+def run_simulation(selection, budget):
+    """Seeds of the cluster simulation until the time is over. A failed seed is run again for its trace."""
+    if selection.pattern:
+        return Result(note="no tests of that name")
+    program, log = simulation.PROGRAM, paths.log_dir() / "test-sim.log"
+    seconds = budget - simulation.SECONDS_OF_THE_LAST_SEEDS
+    code = _run([program, "--count", simulation.MAX_SEEDS, "--seconds", seconds, "--jobs", os.cpu_count()],
+                selection.environment(), budget, log)
+    result = Result(log=log)
+    if code is None:
+        _over_budget(result, budget)
+    simulation.count(log.read_text(), result)
+    for name, _ in result.failures[:1]:
+        simulation.write_trace(name)
+    return result
 
 
 def run_go(_, budget):
@@ -185,6 +203,7 @@ INTEROP_FOLDERS = ("e2e/interop",)
 SUITES = {
     "lint": Suite("lint", run_lint, 60),
     "unit": Suite("unit", run_unit, 240, ("build",)),
+    "sim": Suite("sim", run_simulation, 480, ("build",)),
     "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 420, ("build",), CONFORMANCE_FOLDERS),
     "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 120, ("build",), STANDALONE_FOLDERS),
     "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),

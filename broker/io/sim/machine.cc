@@ -64,6 +64,11 @@ void Machine::freeze(Process& process, Duration time) {
   process.life_->frozen_until = std::max(process.life_->frozen_until, scheduler_.now() + time);
 }
 
+void Machine::thaw(Process& process) {
+  process.life_->frozen_until = {};
+  for (const auto& strand : process.strands_) strand->reschedule();
+}
+
 void Machine::set_clock_skew(WallMs skew, Process* process) {
   clock_skew_ = skew;
   if (process != nullptr) process->life_->clock_skew = skew;

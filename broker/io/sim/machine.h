@@ -54,6 +54,7 @@ class Machine {
   void lose_power(Process* process);
   /// SIGSTOP until `time` from now; the kernel goes on accepting and acknowledging.
   void freeze(Process& process, Duration time);
+  void thaw(Process& process);
   /// Of every process from now on, and of this one.
   void set_clock_skew(WallMs skew, Process* process = nullptr);
 

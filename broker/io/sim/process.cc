@@ -12,16 +12,23 @@ constexpr Duration kMaxTask = microseconds(20);
 constexpr double kPreempted = 0.001;
 constexpr Duration kMaxPreemption = microseconds(4000);
 
-// A strand or "worker" that runs at present. The simulation is one thread, and worlds do not nest.
-thread_local const SimStrand* t_current = nullptr;
+// What runs at present; a pool's work is on no strand. The simulation is one thread.
+thread_local const SimStrand* t_strand = nullptr;
+thread_local const Life* t_life = nullptr;
 
 class Running {
  public:
-  explicit Running(const SimStrand* strand) : before_(std::exchange(t_current, strand)) {}
-  ~Running() { t_current = before_; }
+  Running(const SimStrand* strand, const Life& life)
+      : strand_before_(std::exchange(t_strand, strand)),
+        life_before_(std::exchange(t_life, &life)) {}
+  ~Running() {
+    t_strand = strand_before_;
+    t_life = life_before_;
+  }
 
  private:
-  const SimStrand* before_;
+  const SimStrand* strand_before_;
+  const Life* life_before_;
 };
 
 Duration time_of_task(Scheduler& scheduler) {
@@ -30,6 +37,8 @@ Duration time_of_task(Scheduler& scheduler) {
 }
 
 }  // namespace
+
+const Life* current_life() { return t_life; }
 
 WallMs wall_time(const Scheduler& scheduler) {
   return kWallBeginning +
@@ -46,7 +55,7 @@ void SimStrand::post(Task task) {
   if (!running_) reschedule();
 }
 
-bool SimStrand::is_current() const { return t_current == this || !life_->alive; }
+bool SimStrand::is_current() const { return t_strand == this || !life_->alive; }
 
 WallMs SimStrand::wall_now() const { return wall_time(scheduler_) + life_->clock_skew; }
 
@@ -88,7 +97,7 @@ void SimStrand::on_wake(std::uint64_t token) {
   wake_at_ = Instant::max();
   if (life_->frozen_until > scheduler_.now()) return reschedule();
   {
-    const Running running(this);
+    const Running running(this, *life_);
     running_ = true;
     run_one();
     running_ = false;
@@ -142,7 +151,7 @@ void SimWorkers::on_wake(std::uint64_t thread) {
   ending_[thread] = std::move(queued_.front());
   queued_.pop_front();
   {
-    const Running nobody(nullptr);
+    const Running running(nullptr, *life_);
     ending_[thread]->work();
   }
   wake_at(scheduler_.now() + time_of_task(scheduler_) + scheduler_.take_charge(), thread);

@@ -23,6 +23,9 @@ struct Life {
   WallMs clock_skew = 0;   // of the machine's wall clock against the world's
 };
 
+/// Whose task runs at present; nullptr outside of all.
+const Life* current_life();
+
 /// An event loop of a simulated process: one task at a time, each of which takes a little virtual
 /// time; what is posted keeps its order, timers and posts come in any.
 class SimStrand final : public Strand, private Actor {

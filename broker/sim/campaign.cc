@@ -1,0 +1,171 @@
+#include "broker/sim/campaign.h"
+
+#include <fmt/format.h>
+
+#include "broker/common/log_sink.h"
+#include "broker/sim/cluster.h"
+#include "broker/sim/history.h"
+#include "broker/sim/nemesis.h"
+#include "broker/sim/replicas.h"
+#include "broker/sim/workload.h"
+
+namespace broker::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kTopic = "orders";
+constexpr Duration kToStart = seconds(60);
+constexpr Duration kToBecomeWhole = seconds(90);
+
+class Run {
+ public:
+  Run(const Plan& plan, const TraceSink& trace);
+  ~Run() {
+    cluster_.kill_clients();
+    set_log_sink(nullptr);
+  }
+  Report execute();
+
+ private:
+  void start_clients();
+  void proceed(Duration time);
+  bool wait_until_nothing_is_missing(Duration limit);
+  std::string missing() const;
+  bool failed() const { return history_.first_violation().has_value(); }
+
+  const Plan& plan_;
+  History history_;
+  Cluster cluster_;
+  Nemesis nemesis_;
+  Router router_;
+  ClientContext context_;
+  std::vector<std::unique_ptr<Producer>> producers_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::vector<std::unique_ptr<OffsetKeeper>> keepers_;
+  bool topic_is_there_ = false;
+};
+
+Run::Run(const Plan& plan, const TraceSink& trace)
+    : plan_(plan),
+      cluster_(plan),
+      nemesis_(cluster_, plan),
+      router_(cluster_.clients().main(), cluster_.clients().transport(), "simulated",
+              cluster_.bootstrap(), plan.seed + 5),
+      context_{cluster_.clients().main(), router_, history_, kTopic} {
+  auto& scheduler = cluster_.scheduler();
+  if (trace == nullptr) {
+    set_log_level(LogLevel::kError);
+    set_log_sink([](LogLevel, std::string_view, std::string_view) {});
+    return;
+  }
+  scheduler.set_trace([trace](Duration at, std::string_view line) {
+    trace(fmt::format("{:12.6f} {}", std::chrono::duration<double>(at).count(), line));
+  });
+  set_log_level(LogLevel::kInfo);
+  set_log_sink([&scheduler](LogLevel, std::string_view logger, std::string_view text) {
+    const auto* life = io::sim::current_life();
+    scheduler.trace(fmt::format("{:<11} {}: {}", life ? life->name : "world", logger, text));
+  });
+}
+
+void Run::start_clients() {
+  Rng rng(plan_.seed + 99);
+  for (int i = 0; i < plan_.producers; ++i) {
+    producers_.push_back(std::make_unique<Producer>(context_, i, plan_.partitions,
+                                                    plan_.pause_between_batches, rng.next()));
+  }
+  for (int i = 0; i < plan_.readers; ++i) {
+    readers_.push_back(std::make_unique<Reader>(context_, plan_.partitions, rng.next()));
+  }
+  for (int i = 0; i < plan_.groups; ++i) {
+    keepers_.push_back(
+        std::make_unique<OffsetKeeper>(context_, "group-" + std::to_string(i), rng.next()));
+  }
+  cluster_.clients().main().post([this] {
+    create_topic(context_, plan_.partitions, std::min(3, plan_.nodes), plan_.nodes >= 3 ? 2 : 1,
+                 [this] {
+                   topic_is_there_ = true;
+                   for (const auto& producer : producers_) producer->start();
+                   for (const auto& reader : readers_) reader->start();
+                   for (const auto& keeper : keepers_) keeper->start();
+                 });
+  });
+}
+
+void Run::proceed(Duration time) {
+  auto& scheduler = cluster_.scheduler();
+  (void)scheduler.run_until_true([this] { return failed(); }, time);
+}
+
+bool Run::wait_until_nothing_is_missing(Duration limit) {
+  const bool came =
+      cluster_.scheduler().run_until_true([this] { return failed() || missing().empty(); }, limit);
+  if (!came) {
+    history_.violation(
+        fmt::format("not within {} s:{}", std::chrono::duration<double>(limit).count(), missing()));
+  }
+  return !failed();
+}
+
+/// What has to come before the run goes on; empty: nothing.
+std::string Run::missing() const {
+  std::string text;
+  for (const auto& node : cluster_.nodes()) {
+    if (!node->up()) text += fmt::format(" n{} serves;", node->id());
+  }
+  if (!topic_is_there_) text += " the topic is there;";
+  if (!context_.stop) return text;
+  for (std::size_t i = 0; i < producers_.size(); ++i) {
+    if (!producers_[i]->idle()) text += fmt::format(" producer {} is acknowledged;", i);
+  }
+  for (std::size_t i = 0; i < keepers_.size(); ++i) {
+    if (!keepers_[i]->idle()) text += fmt::format(" group {} sees its offset;", i);
+  }
+  for (const auto& reader : readers_) {
+    for (int p = 0; p < plan_.partitions; ++p) {
+      const Offset end = history_.acknowledged_end({kTopic, p});
+      if (reader->position(p) >= end) continue;
+      text += fmt::format(" partition {} is read from {} to {};", p, reader->position(p).value,
+                          end.value);
+    }
+  }
+  return text;
+}
+
+Report Run::execute() {
+  for (const auto& node : cluster_.nodes()) node->start();
+  start_clients();
+  if (wait_until_nothing_is_missing(kToStart)) {
+    nemesis_.start();
+    proceed(plan_.storm);
+    nemesis_.end();
+    context_.stop = true;
+    (void)wait_until_nothing_is_missing(kToBecomeWhole);
+    if (!failed()) history_.check_all_was_read();
+    if (!failed()) proceed(seconds(10));
+    if (!failed()) check_replicas(cluster_, kTopic, plan_.partitions, history_);
+  }
+  Report report;
+  report.seed = plan_.seed;
+  report.simulated = cluster_.scheduler().elapsed();
+  if (failed()) {
+    report.violation =
+        fmt::format("{:.3f} s: {}", std::chrono::duration<double>(report.simulated).count(),
+                    *history_.first_violation());
+  }
+  report.trace_hash = cluster_.scheduler().trace_hash();
+  report.events = cluster_.scheduler().events();
+  report.faults = nemesis_.faults();
+  report.acknowledged = history_.counts().acknowledged;
+  report.read = history_.counts().read;
+  report.commits = history_.counts().commits;
+  return report;
+}
+
+}  // namespace
+
+Report run(const Plan& plan, const TraceSink& trace) { return Run(plan, trace).execute(); }
+
+}  // namespace broker::sim

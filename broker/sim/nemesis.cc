@@ -1,0 +1,238 @@
+#include "broker/sim/nemesis.h"
+
+namespace broker::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+}  // namespace
+
+Nemesis::Nemesis(Cluster& cluster, const Plan& plan) : cluster_(cluster), plan_(plan) {
+  const auto add = [this](bool wanted, std::initializer_list<Fault> faults) {
+    if (wanted) choices_.insert(choices_.end(), faults);
+  };
+  add(plan.kills, {&Nemesis::kill, &Nemesis::kill_in_operation, &Nemesis::kill_all});
+  add(plan.power_failures, {&Nemesis::lose_power});
+  add(plan.freezes, {&Nemesis::freeze});
+  add(plan.restarts, {&Nemesis::restart});
+  add(plan.partitions_of_network,
+      {&Nemesis::cut_off, &Nemesis::cut_one_way, &Nemesis::cut_clients_off});
+  add(plan.resets, {&Nemesis::reset, &Nemesis::bad_links});
+  add(plan.slow_disks, {&Nemesis::slow_disk});
+  add(plan.disk_errors, {&Nemesis::disk_errors});
+  add(plan.clock_skew, {&Nemesis::skew_clock});
+  for (const auto& node : cluster.nodes()) {
+    node->on_failure([this](SimNode& failed, const Error&) {
+      start_again(failed, milliseconds(500), seconds(5));
+    });
+  }
+}
+
+void Nemesis::start() { plan_next(); }
+
+void Nemesis::plan_next() {
+  auto& scheduler = cluster_.scheduler();
+  scheduler.after(scheduler.between(milliseconds(100), 2 * plan_.calm), [this] {
+    if (ended_ || choices_.empty()) return;
+    strike();
+    plan_next();
+  });
+}
+
+void Nemesis::strike() {
+  ++faults_;
+  (this->*choices_[cluster_.scheduler().rng().below(choices_.size())])();
+}
+
+void Nemesis::note(const std::string& what) {
+  if (cluster_.scheduler().tracing()) cluster_.scheduler().trace("nemesis: " + what);
+}
+
+SimNode* Nemesis::victim() {
+  return cluster_.nodes()[cluster_.scheduler().rng().below(cluster_.nodes().size())].get();
+}
+
+SimNode* Nemesis::running_victim() {
+  SimNode* node = victim();
+  return node->state() == SimNode::State::kDown ? nullptr : node;
+}
+
+void Nemesis::start_again(SimNode& node, Duration min, Duration max) {
+  auto& scheduler = cluster_.scheduler();
+  scheduler.after(scheduler.between(min, max), [this, &node] {
+    if (node.state() != SimNode::State::kDown || node.process() != nullptr) return;
+    note("start n" + std::to_string(node.id()));
+    node.start();
+  });
+}
+
+void Nemesis::kill() {
+  SimNode* node = running_victim();
+  if (node == nullptr) return;
+  note("kill n" + std::to_string(node->id()));
+  node->kill();
+  start_again(*node, milliseconds(10), seconds(20));
+}
+
+void Nemesis::kill_in_operation() {
+  SimNode* node = running_victim();
+  if (node == nullptr) return;
+  const std::uint64_t operation = 1 + cluster_.scheduler().rng().below(100);
+  note("kill n" + std::to_string(node->id()) + " in its disk operation " +
+       std::to_string(operation));
+  node->kill_in_operation(operation);
+}
+
+void Nemesis::kill_all() {
+  note("kill all");
+  for (const auto& node : cluster_.nodes()) {
+    node->kill();
+    start_again(*node, milliseconds(10), seconds(5));
+  }
+}
+
+/// What is not yet on a disk is on another machine's: so one at a time, and only when all are back.
+void Nemesis::lose_power() {
+  auto& scheduler = cluster_.scheduler();
+  SimNode* node = running_victim();
+  if (node == nullptr || plan_.nodes < 3 || !cluster_.all_up() ||
+      scheduler.now() < no_power_failure_before_) {
+    return;
+  }
+  note("power failure of n" + std::to_string(node->id()));
+  node->lose_power();
+  start_again(*node, milliseconds(100), seconds(20));
+  no_power_failure_before_ = scheduler.now() + seconds(120);
+}
+
+void Nemesis::freeze() {
+  SimNode* node = running_victim();
+  if (node == nullptr) return;
+  const Duration time = cluster_.scheduler().between(milliseconds(50), seconds(25));
+  note("freeze n" + std::to_string(node->id()) + " for " +
+       std::to_string(std::chrono::duration_cast<milliseconds>(time).count()) + " ms");
+  node->machine().freeze(*node->process(), time);
+}
+
+void Nemesis::restart() {
+  SimNode* node = running_victim();
+  if (node == nullptr || !node->up()) return;
+  note("restart n" + std::to_string(node->id()));
+  node->stop();
+  // It is down when it has handed over; then somebody starts it.
+  struct Watch {
+    static void run(Nemesis& nemesis, SimNode& node) {
+      nemesis.cluster_.scheduler().after(milliseconds(200), [&nemesis, &node] {
+        if (node.state() == SimNode::State::kStopping) return run(nemesis, node);
+        nemesis.start_again(node, milliseconds(1), seconds(2));
+      });
+    }
+  };
+  Watch::run(*this, *node);
+}
+
+void Nemesis::cut_off() {
+  auto& network = cluster_.network();
+  SimNode* node = victim();
+  note("cut n" + std::to_string(node->id()) + " off from the others");
+  for (const auto& other : cluster_.nodes()) {
+    if (other.get() == node) continue;
+    network.cut(node->machine().id(), other->machine().id());
+    network.cut(other->machine().id(), node->machine().id());
+  }
+  cluster_.scheduler().after(cluster_.scheduler().between(milliseconds(100), seconds(30)),
+                             [&network] { network.heal_all(); });
+}
+
+void Nemesis::cut_one_way() {
+  auto& network = cluster_.network();
+  const auto from = victim()->machine().id(), to = victim()->machine().id();
+  if (from == to) return;
+  note("cut " + std::to_string(from) + " to " + std::to_string(to) + " one way");
+  network.cut(from, to);
+  cluster_.scheduler().after(cluster_.scheduler().between(milliseconds(100), seconds(30)),
+                             [&network, from, to] { network.heal(from, to); });
+}
+
+void Nemesis::cut_clients_off() {
+  auto& network = cluster_.network();
+  const auto node = victim()->machine().id(), clients = cluster_.client_machine();
+  note("cut clients off from " + std::to_string(node));
+  network.cut(node, clients);
+  if (cluster_.scheduler().chance(0.5)) network.cut(clients, node);
+  cluster_.scheduler().after(cluster_.scheduler().between(milliseconds(100), seconds(15)),
+                             [&network, node, clients] {
+                               network.heal(node, clients);
+                               network.heal(clients, node);
+                             });
+}
+
+void Nemesis::reset() {
+  const auto a = victim()->machine().id();
+  const auto b =
+      cluster_.scheduler().chance(0.5) ? victim()->machine().id() : cluster_.client_machine();
+  note("reset connections between " + std::to_string(a) + " and " + std::to_string(b));
+  cluster_.network().reset_connections(a, b);
+}
+
+void Nemesis::bad_links() {
+  note("bad links");
+  auto& scheduler = cluster_.scheduler();
+  io::sim::LinkBehaviour bad;
+  bad.max_latency = scheduler.between(milliseconds(1), milliseconds(80));
+  bad.loss = 0.03;
+  bad.reset = 0.001;
+  cluster_.network().set_all_links(bad);
+  scheduler.after(scheduler.between(seconds(1), seconds(20)),
+                  [this] { cluster_.network().set_all_links({}); });
+}
+
+void Nemesis::slow_disk() {
+  SimNode* node = victim();
+  note("slow disk of n" + std::to_string(node->id()));
+  auto& behaviour = node->machine().disk().behaviour();
+  behaviour.min_sync_latency = milliseconds(20);
+  behaviour.max_sync_latency = milliseconds(800);
+  cluster_.scheduler().after(cluster_.scheduler().between(seconds(1), seconds(20)),
+                             [node] { node->machine().disk().behaviour() = {}; });
+}
+
+void Nemesis::disk_errors() {
+  SimNode* node = victim();
+  note("disk errors of n" + std::to_string(node->id()));
+  auto& behaviour = node->machine().disk().behaviour();
+  switch (cluster_.scheduler().rng().below(3)) {
+    case 0:
+      behaviour.capacity_bytes = node->machine().disk().used_bytes() + 2000;
+      break;
+    case 1:
+      behaviour.sync_failure = 0.05;
+      break;
+    default:
+      behaviour.write_failure = 0.01;
+  }
+  cluster_.scheduler().after(cluster_.scheduler().between(seconds(1), seconds(10)),
+                             [node] { node->machine().disk().behaviour() = {}; });
+}
+
+void Nemesis::skew_clock() {
+  SimNode* node = victim();
+  const auto skew = static_cast<WallMs>(cluster_.scheduler().rng().below(60'000)) - 30'000;
+  note("clock of n" + std::to_string(node->id()) + " is wrong by " + std::to_string(skew) + " ms");
+  node->machine().set_clock_skew(skew, node->process());
+}
+
+void Nemesis::end() {
+  ended_ = true;
+  note("the end: everything is healed");
+  cluster_.network().heal_all();
+  cluster_.network().set_all_links({});
+  for (const auto& node : cluster_.nodes()) {
+    node->machine().disk().behaviour() = {};
+    if (node->process() != nullptr) node->machine().thaw(*node->process());
+    if (node->state() == SimNode::State::kDown) start_again(*node, milliseconds(1), seconds(1));
+  }
+}
+
+}  // namespace broker::sim
