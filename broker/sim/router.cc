@@ -78,6 +78,10 @@ void Router::refresh(const std::string& topic, Task done) {
           for (const auto& found : response->topics) {
             for (const auto& partition : found.partitions) {
               const TopicPartition tp{topic, partition.partition_index};
+              // A node that is cut off tells old news (KIP-320).
+              std::int32_t& newest = newest_epochs_.try_emplace(tp, -1).first->second;
+              if (partition.leader_epoch < newest) continue;
+              newest = partition.leader_epoch;
               leaders_.erase(tp);
               const auto endpoint = by_id.find(partition.leader_id);
               if (endpoint == by_id.end()) continue;

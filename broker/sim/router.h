@@ -48,6 +48,7 @@ class Router {
   Rng rng_;
   std::map<io::Endpoint, std::unique_ptr<client::Connection>> connections_;
   std::map<TopicPartition, Leader> leaders_;
+  std::map<TopicPartition, std::int32_t> newest_epochs_;
   std::vector<io::Endpoint> nodes_;
   std::map<std::string, std::vector<Task>> refreshing_;
 };
