@@ -191,6 +191,10 @@ void ReplicaFeed::collect(std::uint64_t number) {
 void ReplicaFeed::answer(bool has_news) {
   Part part{waiting_.number, has_news, {}};
   is_waiting_ = false;
+  if (timer_ != io::kNoTimer && held_back_.empty()) {
+    table_.strand().cancel(timer_);
+    timer_ = io::kNoTimer;
+  }
   std::int64_t left = waiting_.max_bytes;
   bool first = true;
   // Each once: what has more to tell comes again behind the others.
