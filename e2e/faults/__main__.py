@@ -1,4 +1,4 @@
-"""python3 -m e2e.faults SUBJECT [PROFILE ...] [--seconds N] [--remember]
+"""python3 -m e2e.faults SUBJECT [PROFILE ...] [--seconds N] [--remember] [--keep]
 
 Runs profiles (default: all) against `millrace` or `kafka` and prints what came out. --seconds repeats each fault for so long.
 --remember writes the gaps of Apache Kafka to kafka-figures.json, which the tests print beside ours.
@@ -35,12 +35,13 @@ def main():
     parser.add_argument("profile", nargs="*", metavar="PROFILE")
     parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--remember", action="store_true")
+    parser.add_argument("--keep", action="store_true", help="logs and histories also of a run that found nothing")
     arguments = parser.parse_args()
     bad = 0
     for name in arguments.profile or PROFILES:
         try:
-            outcome = run(PROFILES[name], arguments.subject, seconds=arguments.seconds,
-                          keep=paths.BUILD.parent / "faults" / f"{arguments.subject}-{name.replace(' ', '-')}")
+            outcome = run(PROFILES[name], arguments.subject, seconds=arguments.seconds, keep_always=arguments.keep,
+                          keep=paths.BUILD.parent / "faults-kept" / f"{arguments.subject}-{name.replace(' ', '-')}")
         except AssertionError as error:
             print(f"{name}: FAILED {error}", flush=True)
             bad += 1

@@ -147,10 +147,10 @@ def replicas_of(cluster, seconds=60):
     return read(True)
 
 
-def run(profile, kind, properties=None, seconds=0, keep=None, heap="256m"):
+def run(profile, kind, properties=None, seconds=0, keep=None, keep_always=False, heap="256m"):
     """Runs one profile against a cluster of `kind` (or {node: kind}). Returns the Outcome; raises if the fault had no effect.
 
-    `keep`: a folder for logs and histories of a run that failed."""
+    `keep`: a folder for logs and histories of a run that failed, or of any with `keep_always`."""
     started = time.monotonic()
     folder = Path(scratch_folder())
     outcome = Outcome(profile.name, kind if isinstance(kind, str) else "mixed")
@@ -174,7 +174,7 @@ def run(profile, kind, properties=None, seconds=0, keep=None, heap="256m"):
         outcome.proofs, outcome.notes = scene.proofs, scene.notes + outcome.notes
         good = not outcome.violations
     finally:
-        if not good and keep:
+        if keep and (keep_always or not good):
             save(folder, Path(keep))
         shutil.rmtree(folder, ignore_errors=True)
     outcome.seconds = time.monotonic() - started
