@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "broker/metadata/snapshot.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
 #include "broker/protocol/messages/describe_quorum_response.h"
 #include "broker/quorum/cluster_for_tests.h"
@@ -264,6 +265,73 @@ TEST(MetadataLogCluster, AVoterThatMovedTellsTheLeaderItsNewAddress) {
       milliseconds(5000));
   cluster.kill(*cluster.leader());
   EXPECT_LE(cluster.elect(), milliseconds(500));
+}
+
+/// Crashes, cuts, resignations and appends in random order, with snapshots that replace the log.
+void random_history(std::uint64_t seed) {
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  Rng rng(seed);
+  Cluster cluster(3);
+  cluster.add(4, false).options.is_controller = false;
+  for (auto& [id, node] : cluster.nodes) {
+    node->options.snapshot_after_bytes = 200 + static_cast<std::int64_t>(rng.below(2000));
+    node->options.retention_bytes = static_cast<std::int64_t>(rng.below(1000));
+    node->options.seed = rng.next();
+  }
+  cluster.start_all();
+  std::set<std::string> committed;
+  std::vector<std::pair<Node*, std::string>> appended;
+  for (int step = 0; step < 60 && !::testing::Test::HasFailure(); ++step) {
+    cluster.world.run_for(milliseconds(rng.below(200)));
+    // What a leader has shown its listener is committed for good.
+    for (const auto& [node, topic] : appended) {
+      if (node->up() && node->listener->has(topic)) committed.insert(topic);
+    }
+    Node& node = cluster.node(1 + static_cast<int>(rng.below(4)));
+    const std::string topic = "topic" + std::to_string(step);
+    switch (rng.below(6)) {
+      case 0:
+        if (node.up()) {
+          std::erase_if(appended, [&](const auto& entry) { return entry.first == &node; });
+          cluster.kill(node);
+        } else {
+          cluster.start(node);
+        }
+        break;
+      case 1:
+        node.cut_off = !node.cut_off;
+        break;
+      case 2:
+        if (node.leads() && rng.below(4) == 0) node.log->resign([] {});
+        break;
+      default:
+        for (auto& [id, leader] : cluster.nodes) {
+          if (!leader->leads()) continue;
+          cluster.append(*leader, topic + "-" + std::to_string(id));
+          appended.push_back({leader.get(), topic + "-" + std::to_string(id)});
+        }
+    }
+  }
+  for (auto& [id, node] : cluster.nodes) {
+    cluster.kill(*node);
+    cluster.start(*node);
+  }
+  cluster.elect(milliseconds(5000));
+  if (::testing::Test::HasFailure()) return;
+  cluster.create_topic("last", milliseconds(8000));
+  for (auto& [id, node] : cluster.nodes) {
+    EXPECT_FALSE(node->listener->fatal);
+    EXPECT_EQ(node->log->log_end_offset(), cluster.leader()->log->log_end_offset());
+    for (const std::string& topic : committed) {
+      EXPECT_TRUE(node->listener->has(topic)) << topic << " is gone from node " << id;
+    }
+    EXPECT_EQ(metadata::image_records(*node->listener->image).size(),
+              metadata::image_records(*cluster.leader()->listener->image).size());
+  }
+}
+
+TEST(MetadataLogCluster, RandomHistoriesKeepWhatWasCommitted) {
+  for (std::uint64_t seed = 1; seed <= 5 && !HasFailure(); ++seed) random_history(seed);
 }
 
 }  // namespace
