@@ -40,7 +40,7 @@ void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotReque
     return call.reply(response);
   }
   services.controller_strand->post([&services, call = std::move(call)]() mutable {
-    call.reply(services.metadata_log->fetch_snapshot(call.request));
+    call.reply(services.metadata_log->fetch_snapshot(call.request, call.version()));
   });
 }
 
