@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/common/defect.h"
 #include "broker/controller/directories.h"
 #include "broker/controller/partition_change.h"
 #include "broker/controller/partition_index.h"
@@ -183,7 +184,8 @@ ControllerResult<protocol::BrokerRegistrationResponse> decide(
   result.atomic = false;
   if (restarted) {
     // Only a broker that comes from a controlled shutdown still has all that it had (KIP-966).
-    const bool clean = request.previous_broker_epoch == existing->epoch.value;
+    const bool clean = request.previous_broker_epoch == existing->epoch.value ||
+                       has_defect(Defect::kUncleanShutdownUnnoticed);
     Expected expected;
     (clean ? expected.leaving : expected.unclean) = id;
     add_changes_for(context, expected, result.records);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/controller/partition_index.h"
 #include "broker/controller/placement.h"
 #include "broker/metadata/features.h"
@@ -116,7 +117,7 @@ bool PartitionChange::can_lead(BrokerId id) const {
 /// Without losing anything that was committed.
 bool PartitionChange::can_lead_cleanly(BrokerId id) const {
   const bool complete = contains(isr_, id) || (isr_.empty() && contains(elr_, id));
-  return complete && can_lead(id);
+  return (complete || has_defect(Defect::kAnyReplicaElected)) && can_lead(id);
 }
 
 /// When ISR and ELR are both gone, the one who led last has most (KIP-966): it may lead again, but

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "broker/common/defect.h"
 #include "broker/storage/log.h"
 
 namespace broker::storage {
@@ -135,6 +136,7 @@ Result<AppendInfo> Log::append_as_follower(const Slice& batches, WallMs now,
   info.first_offset = parts.front().header.base_offset();
   info.last_offset = parts.back().header.last_offset();
   RETURN_IF_ERROR(poison_if_failed(write({batches.sub(0, info.bytes)}, parts, now)));
+  if (has_defect(Defect::kFollowersForgetProducers)) producers_.clear();
   return info;
 }
 

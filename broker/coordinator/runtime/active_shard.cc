@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/record/batch_builder.h"
 #include "broker/record/record_iterator.h"
@@ -77,6 +78,7 @@ ErrorCode ActiveShard::availability() const {
 void ActiveShard::load() {
   load_began_ = strand_.now();
   next_to_load_ = partition_->log()->log_start_offset();
+  if (has_defect(Defect::kOffsetsNotLoaded)) next_to_load_ = partition_->log()->log_end_offset();
   load_chunk();
 }
 
@@ -198,6 +200,10 @@ void ActiveShard::write(Output output) {
       const Result<void> replayed = shard_->replay(each);
       if (!replayed.ok()) return fail(replayed.error());
     }
+  }
+  if (has_defect(Defect::kOffsetsAckedEarly)) {
+    answer(pending->callbacks, ErrorCode::kNone);
+    pending->callbacks.clear();
   }
   if (pending->outcome) on_write_done(pending);
 }
