@@ -3,12 +3,15 @@
 import re
 import subprocess
 
-from tools.lib import paths
+from tools.lib import paths, ui
 
 PROGRAM = paths.BUILD / "bin" / "millrace-sim"
+DEFECTS_BUILD = paths.ROOT / "build" / "defects"
 MAX_SEEDS = 100_000
 SECONDS_OF_THE_LAST_SEEDS = 20  # those that were begun when the time was over
 SEED_LINE = re.compile(r"^seed (\d+): (.*)$", re.M)
+SEEDS_PER_DEFECT = 200
+DEFECT_LINE = re.compile(r"^(\S.*?\S)  +(NOT FOUND|seed .*)$", re.M)
 TOTALS_LINE = re.compile(r"^(\d+) seeds, ([\d.]+) simulated hours, (\d+) failed$", re.M)
 
 
@@ -24,6 +27,25 @@ def count(output, result):
     result.failed += int(totals[3])
     result.passed += int(totals[1]) - int(totals[3])
     result.note = f"{totals[1]} seeds, {totals[2]} h simulated"
+
+
+def count_defects(output, result):
+    """Adds one test per planted defect: it is passed when a seed found the defect."""
+    for name, how in DEFECT_LINE.findall(output):
+        if how == "NOT FOUND":
+            result.failed += 1
+            result.failures.append((f"defect: {name}", [f"no seed of {SEEDS_PER_DEFECT} found it"]))
+        else:
+            result.passed += 1
+
+
+def build_with_defects():
+    """The program of the preset `defects`, whose brokers make a mistake when told to."""
+    log = paths.log_dir() / "build-defects.log"
+    with ui.step("build with defects"):
+        ui.run(["cmake", "--preset", "defects"], log=log, what="cmake", cwd=paths.ROOT)
+        ui.run(["ninja", "-C", DEFECTS_BUILD, "millrace-sim"], log=log, what="the build")
+    return DEFECTS_BUILD / "bin" / "millrace-sim"
 
 
 def write_trace(failure):

@@ -21,3 +21,12 @@ def test_a_program_that_ends_without_totals_has_failed():
     result = Result()
     simulation.count("Segmentation fault\n", result)
     assert result.failed == 1
+
+
+def test_a_defect_that_no_seed_found_is_a_failure():
+    result = Result()
+    simulation.count_defects("votes are not stored                      seed 7: 1.0 s: two leaders\n"
+                             "no truncation on a new epoch              NOT FOUND\n"
+                             "1 of 2 planted defects not found\n", result)
+    assert (result.passed, result.failed) == (1, 1)
+    assert result.failures[0][0] == "defect: no truncation on a new epoch"

@@ -160,6 +160,24 @@ def run_simulation(selection, budget):
     simulation.count(log.read_text(), result)
     for name, _ in result.failures[:1]:
         simulation.write_trace(name)
+    if selection.full:
+        _add(result, run_planted_defects(selection, budget))
+    return result
+
+
+def run_planted_defects(selection, budget):
+    """Every mistake that the brokers can be told to make is found by some seed."""
+    log = paths.log_dir() / "test-sim-defects.log"
+    try:
+        program = simulation.build_with_defects()
+    except ui.Failure as failure:
+        return Result(failed=1, failures=[("build with defects", failure.tail or [failure.what])], log=failure.log)
+    code = _run([program, "--defects", "--count", simulation.SEEDS_PER_DEFECT, "--jobs", os.cpu_count()],
+                selection.environment(), budget, log)
+    result = Result(log=log)
+    if code is None:
+        _over_budget(result, budget)
+    simulation.count_defects(log.read_text(), result)
     return result
 
 
