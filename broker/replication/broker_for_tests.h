@@ -84,9 +84,11 @@ class TestBroker {
   }
 
   void create_topic(const std::string& name, TopicId id, int partitions,
-                    std::map<std::string, std::string> configs = {}) {
+                    std::map<std::string, std::string> configs = {},
+                    const std::vector<BrokerId>& replicas_of_each = {kNode}) {
     metadata::TopicImage topic{name, id, {}};
-    for (int i = 0; i < partitions; ++i) topic.partitions.set(i, registration({kNode}, {kNode}));
+    for (int i = 0; i < partitions; ++i)
+      topic.partitions.set(i, registration(replicas_of_each, {kNode}));
     image_.topics.by_id.set(id, topic);
     image_.topics.ids.set(name, id);
     if (!configs.empty())

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/protocol/messages/fetch_request.h"
+#include "broker/protocol/messages/fetch_response.h"
 #include "broker/replication/broker_for_tests.h"
 
 namespace broker::replication {
@@ -84,6 +86,55 @@ TEST_P(Replicas, ALongPollGathersMinBytesAcrossPartitions) {
   ASSERT_TRUE(fetched->has_value());
   for (const FetchResult& result : **fetched) EXPECT_FALSE(result.records.empty());
   EXPECT_EQ(broker.collect().topics["orders"].bytes_out, 3 * size);
+}
+
+// The news of one strand is told before another strand has heard of the request.
+TEST_P(Replicas, AFollowersFetchNeverHangsWhicheverStrandHasNews) {
+  constexpr TopicId kCopied{1, 8};
+  constexpr int kPartitions = 6;
+  broker.create_topic("copied", kCopied, kPartitions, {}, {kNode, BrokerId{2}});
+  broker.publish();
+  std::map<int, std::int64_t> ends;
+  std::int32_t session = 0;
+  std::int32_t epoch = 0;
+  const auto fetch = [&](const std::vector<int>& named) {
+    protocol::FetchRequest request;
+    request.replica_state.replica_id = 2;
+    request.max_wait_ms = 500;
+    request.min_bytes = 1;
+    request.max_bytes = 1 << 20;
+    request.session_id = session;
+    request.session_epoch = epoch++;
+    auto& topic = request.topics.emplace_back();
+    topic.topic_id = kCopied;
+    for (const int partition : named) {
+      auto& asked = topic.partitions.emplace_back();
+      asked.partition = partition;
+      asked.fetch_offset = ends[partition];
+      asked.partition_max_bytes = 1 << 20;
+    }
+    std::optional<protocol::FetchResponse> answer;
+    broker.world.strand(0).post([&] {
+      broker.replicas->serve_replica(std::move(request),
+                                     [&](auto response) { answer = std::move(response); });
+    });
+    broker.world.run();
+    broker.world.advance(500ms);
+    ASSERT_TRUE(answer.has_value());
+    session = answer->session_id;
+  };
+  fetch({0, 1, 2, 3, 4, 5});
+  for (int partition = 0; partition < kPartitions; ++partition) {
+    SCOPED_TRACE(partition);
+    ProducePlan plan;
+    plan.acks = Acks::kLeader;
+    plan.partitions.push_back({{kCopied, "copied", partition}, batch(1)});
+    broker.replicas->produce(std::move(plan), [](const auto&) {});
+    broker.world.run();
+    ++ends[partition];
+    fetch({});
+    fetch({partition});
+  }
 }
 
 TEST_P(Replicas, FetchStaysWithinMaxBytesButGivesAtLeastOneBatch) {

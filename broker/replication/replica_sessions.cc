@@ -42,11 +42,16 @@ class ReplicaSessions::Session final : public std::enable_shared_from_this<Sessi
           strand_.call_after(std::chrono::milliseconds(request.max_wait_ms),
                              [self = shared_from_this(), number] { self->on_deadline(number); });
     if (asks.empty() && open.deadline == io::kNoTimer) return finish(number);
+    asking_ = true;
     for (auto& [table, ask] : asks) {
       const auto feed = feed_at(*table);
       run_on(table->strand(),
              [feed, ask = std::move(ask)]() mutable { feed->ask(std::move(ask)); });
     }
+    asking_ = false;
+    // A feed on this strand has answered from inside, when not all of the others had been asked.
+    const auto at = open_.find(number);
+    if (at != open_.end() && at->second.has_news) collect(number);
   }
 
   void close() {
@@ -61,6 +66,7 @@ class ReplicaSessions::Session final : public std::enable_shared_from_this<Sessi
     Callback callback;
     Response response;
     std::size_t outstanding = 0;
+    bool has_news = false;
     bool collecting = false;
     io::TimerId deadline = io::kNoTimer;
   };
@@ -114,7 +120,8 @@ class ReplicaSessions::Session final : public std::enable_shared_from_this<Sessi
       topics.back().partitions.push_back(std::move(data));
     }
     if (--open.outstanding == 0) return finish(part.number);
-    if (part.has_news) collect(part.number);
+    open.has_news = open.has_news || part.has_news;
+    if (open.has_news && !asking_) collect(part.number);
   }
 
   void collect(std::uint64_t number) {
@@ -148,6 +155,7 @@ class ReplicaSessions::Session final : public std::enable_shared_from_this<Sessi
   std::int32_t next_epoch_ = 1;
   std::uint64_t numbers_ = 0;
   bool closed_ = false;
+  bool asking_ = false;  // not all feeds know the request yet: a collection would miss them
   Instant last_used_{};
   std::map<PartitionTable*, std::shared_ptr<ReplicaFeed>> feeds_;
   std::map<std::uint64_t, Open> open_;
