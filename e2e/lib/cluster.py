@@ -15,7 +15,7 @@ from e2e.lib.broker import PROGRAM
 from e2e.lib.kafka import kafka_tool, properties_text, random_cluster_id
 from e2e.lib.process import Process, wait_until
 
-CLIENT_PORT, INTERNAL_PORT, CONTROLLER_PORT = 9092, 9091, 9090
+CLIENT_PORT, INTERNAL_PORT, CONTROLLER_PORT, HTTP_PORT = 9092, 9091, 9090, 9404
 MILLRACE, KAFKA = "millrace", "kafka"
 NAMES = {MILLRACE: "Millrace", KAFKA: "Apache Kafka 4.3.1"}
 # The features of new clusters that both implement; others are coordinators' (share groups, streams groups …).
@@ -102,7 +102,7 @@ class Node:
     def launch(self):
         """Only executes it: `wait_ready` waits."""
         if self.kind == MILLRACE:
-            argv = [PROGRAM, "run", self.config]
+            argv = [PROGRAM, "run", self.config, "--http", f"{self.host.address}:{HTTP_PORT}"]
         else:
             argv = jars.java("kafka.Kafka", self.config, heap=self.cluster.heap, options=["-Dmillrace.log.level=INFO"])
             if self.cluster.jvm:
