@@ -24,7 +24,7 @@ class Run {
   Run(const Plan& plan, const TraceSink& trace);
   ~Run() {
     cluster_.kill_clients();
-    set_log_sink(nullptr);
+    set_log_sink([](LogLevel, std::string_view, std::string_view) {});
   }
   Report execute();
 
@@ -33,9 +33,12 @@ class Run {
   void proceed(Duration time);
   bool wait_until_nothing_is_missing(Duration limit);
   std::string missing() const;
+  void on_log(std::string_view logger, std::string_view text);
   bool failed() const { return history_.first_violation().has_value(); }
 
   const Plan& plan_;
+  // Until the last node is gone.
+  const std::shared_ptr<void> log_sink_{nullptr, [](void*) { set_log_sink(nullptr); }};
   History history_;
   Cluster cluster_;
   Nemesis nemesis_;
@@ -44,6 +47,7 @@ class Run {
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::vector<std::unique_ptr<OffsetKeeper>> keepers_;
+  std::map<std::string, std::string> quorum_leaders_;  // by epoch, which run of which node
   bool topic_is_there_ = false;
 };
 
@@ -55,19 +59,29 @@ Run::Run(const Plan& plan, const TraceSink& trace)
               cluster_.bootstrap(), plan.seed + 5),
       context_{cluster_.clients().main(), router_, history_, kTopic} {
   auto& scheduler = cluster_.scheduler();
-  if (trace == nullptr) {
-    set_log_level(LogLevel::kError);
-    set_log_sink([](LogLevel, std::string_view, std::string_view) {});
-    return;
-  }
-  scheduler.set_trace([trace](Duration at, std::string_view line) {
-    trace(fmt::format("{:12.6f} {}", std::chrono::duration<double>(at).count(), line));
-  });
   set_log_level(LogLevel::kInfo);
-  set_log_sink([&scheduler](LogLevel, std::string_view logger, std::string_view text) {
-    const auto* life = io::sim::current_life();
-    scheduler.trace(fmt::format("{:<11} {}: {}", life ? life->name : "world", logger, text));
-  });
+  if (trace != nullptr) {
+    scheduler.set_trace([trace](Duration at, std::string_view line) {
+      trace(fmt::format("{:12.6f} {}", std::chrono::duration<double>(at).count(), line));
+    });
+  }
+  set_log_sink(
+      [this](LogLevel, std::string_view logger, std::string_view text) { on_log(logger, text); });
+}
+
+void Run::on_log(std::string_view logger, std::string_view text) {
+  auto& scheduler = cluster_.scheduler();
+  const auto* life = io::sim::current_life();
+  const std::string who = life != nullptr ? life->name : "world";
+  if (scheduler.tracing()) scheduler.trace(fmt::format("{:<11} {}: {}", who, logger, text));
+  constexpr std::string_view kLeads = "leads the metadata quorum epoch=";
+  if (logger != "quorum" || !text.starts_with(kLeads)) return;
+  const std::string epoch(
+      text.substr(kLeads.size(), text.find(' ', kLeads.size()) - kLeads.size()));
+  const auto [known, is_new] = quorum_leaders_.try_emplace(epoch, who);
+  if (is_new || known->second == who) return;
+  history_.violation("quorum epoch " + epoch + " has two leaders, " + known->second + " and " +
+                     who);
 }
 
 void Run::start_clients() {
