@@ -86,8 +86,13 @@ def _check_replicas(replicas, logs, found, at_rest):
 
 def _check_producers(history, logs, found):
     known = {p.name: p for p in history.producers}
+    anywhere = {(partition, identity) for partition, log in logs.items() for identity in log.values.values()}
     for producer in history.producers:
         for seq, (_, partition, offset) in producer.acks.items():
+            if offset < 0:  # the broker had it already and remembered no offset
+                if (partition, f"{producer.name}:{seq}") not in anywhere:
+                    found.add("lost", f"{producer.name}:{seq} was acknowledged in {partition}; it is nowhere")
+                continue
             there = logs[partition].values.get(offset) if partition in logs else None
             if there != f"{producer.name}:{seq}":
                 found.add("lost", f"{producer.name}:{seq} was acknowledged at {partition}@{offset}; there is {there or 'nothing'}")
@@ -137,8 +142,8 @@ def _check_commits(group, members, found):
 
 
 def _check_complete(group, members, history, found):
-    read = {(e[2], e[3]) for m in members for e in m.events if e[1] == "R"}
+    read = {(e[2], e[4]) for m in members for e in m.events if e[1] == "R"}
     for producer in history.producers:
         for seq, (_, partition, offset) in producer.acks.items():
-            if (partition, offset) not in read:
+            if (partition, f"{producer.name}:{seq}") not in read:
                 found.add("never read", f"group {group}: {producer.name}:{seq} at {partition}@{offset}")

@@ -61,6 +61,16 @@ def test_a_record_that_failed_may_be_there_or_not():
     assert kinds(history, replicas) == set()
 
 
+def test_an_acknowledgement_without_an_offset_wants_the_record_somewhere():
+    history, replicas = clean()
+    time, partition, offset = history.producers[0].acks[3]
+    history.producers[0].acks[3] = time, partition, -1
+    assert kinds(history, replicas) == set()
+    history.producers[0].sends[99] = time, partition
+    history.producers[0].acks[99] = time, partition, -1
+    assert kinds(history, replicas) == {"lost", "never read"}
+
+
 def every(replicas, partition):
     return [logs[partition] for logs in replicas.values()]
 
