@@ -73,6 +73,16 @@ plan::ObservedPod observe(const kube::Object& object) {
   return pod;
 }
 
+plan::ObservedQuorum to_plan(const kafka::QuorumDescription& quorum) {
+  const auto converted = [](const auto& replicas) {
+    std::vector<plan::QuorumReplica> out;
+    for (const auto& replica : replicas)
+      out.push_back({replica.node_id, replica.directory_id, replica.caught_up});
+    return out;
+  };
+  return {quorum.leader_id, converted(quorum.voters), converted(quorum.observers)};
+}
+
 }  // namespace
 
 std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::Cluster& cluster) {
@@ -114,20 +124,14 @@ void observe_quorum(const api::Cluster& cluster, ClusterHandle& handle, plan::Cl
   for (const plan::ObservedPod& pod : input.pods)
     pods += pod.uid + (pod.deleting ? "-" : pod.ready ? "+" : "?");
   // Nothing tells when a controller has caught up.
-  const auto* degraded = api::find_condition(cluster.status.conditions, api::condition::kDegraded);
+  const auto known = handle.view().quorum();
   const bool waiting =
-      cluster.status.roll || (degraded && degraded->reason == api::reason::kVoterLost);
+      cluster.status.roll || (known && !std::holds_alternative<plan::KeepVoters>(
+                                           plan::next_voter_action(cluster, to_plan(*known))));
   const ClusterHandle::Quorum quorum = handle.quorum(
       pods, waiting ? std::optional<broker::Duration>(std::chrono::seconds(1)) : std::nullopt);
   if (!quorum.last) return;
-  const auto converted = [](const auto& replicas) {
-    std::vector<plan::QuorumReplica> out;
-    for (const auto& replica : replicas)
-      out.push_back({replica.node_id, replica.directory_id, replica.caught_up});
-    return out;
-  };
-  input.quorum = plan::ObservedQuorum{quorum.last->leader_id, converted(quorum.last->voters),
-                                      converted(quorum.last->observers)};
+  input.quorum = to_plan(*quorum.last);
   input.quorum_is_current = quorum.is_current;
 }
 

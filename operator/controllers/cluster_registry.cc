@@ -1,5 +1,7 @@
 #include "operator/controllers/cluster_registry.h"
 
+#include <algorithm>
+
 namespace op::controllers {
 
 ClusterHandle::ClusterHandle(kafka::ConnectionSpec spec,
@@ -17,10 +19,15 @@ ClusterHandle::Quorum ClusterHandle::quorum(const std::string& pods,
     pods_ = pods;
     pods_changed_ = now;
   }
+  broker::Instant changed = pods_changed_;
+  {
+    const std::lock_guard lock(voters_->mutex);
+    changed = std::max(changed, voters_->changed);
+  }
   Quorum out{view().quorum(), false};
-  out.is_current = out.last && out.last->asked_at >= pods_changed_;
+  out.is_current = out.last && out.last->asked_at >= changed;
   const bool old = out.last && max_age && now - out.last->asked_at > *max_age;
-  if ((!out.is_current || old) && (asked_ < pods_changed_ || now - asked_ >= kAskAgain)) {
+  if ((!out.is_current || old) && (asked_ < changed || now - asked_ >= kAskAgain)) {
     asked_ = now;
     connection_->refresh_quorum();
   }
@@ -42,7 +49,12 @@ bool ClusterHandle::change_voter(kafka::VoterChange change, std::function<void()
       const std::lock_guard lock(state->mutex);
       state->under_way = false;
       state->problem.clear();
-      if (result.code != broker::ErrorCode::kNone) {
+      state->changed = std::chrono::steady_clock::now();
+      // An answer that was lost had been carried out.
+      const bool done = result.code == broker::ErrorCode::kNone ||
+                        result.code == broker::ErrorCode::kVoterNotFound ||
+                        result.code == broker::ErrorCode::kDuplicateVoter;
+      if (!done) {
         state->problem = what + " was answered " + std::string(broker::error_name(result.code)) +
                          (result.message.empty() ? "" : ": " + result.message);
         state->not_before = std::chrono::steady_clock::now() + kAfterRefusal;

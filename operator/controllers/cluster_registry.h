@@ -51,6 +51,7 @@ class ClusterHandle {
     std::mutex mutex;
     bool under_way = false;
     broker::Instant not_before{};
+    broker::Instant changed{};  // what was described before is old
     std::string problem;
   };
 

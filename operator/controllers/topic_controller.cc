@@ -61,6 +61,16 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
   return Outcome::done();
 }
 
+/// Brokers that register are told to the Cluster, not to every one of its topics.
+constexpr std::chrono::seconds kLookForBrokers{1};
+
+bool waits_for_brokers(const api::Topic& topic, const broker::metadata::MetadataImage& image) {
+  if (!topic.spec.replication_factor) return false;
+  std::int32_t alive = 0;
+  for (const auto& [id, registration] : image.cluster.brokers) alive += registration.fenced ? 0 : 1;
+  return *topic.spec.replication_factor > alive && image.topics.find(topic.spec.name) == nullptr;
+}
+
 }  // namespace
 
 Outcome TopicController::reconcile(const ObjectKey& object_key) {
@@ -90,7 +100,11 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
                         [](const plan::TopicPlan& p) { return p.actions.empty(); });
   const auto recorded = record_plan(context_, *object, *topic, plan, !plan.actions.empty());
   if (!recorded.ok()) return Outcome::failed(recorded.error());
-  return apply_plan(context_, *object, key, plan, target);
+  Outcome outcome = apply_plan(context_, *object, key, plan, target);
+  if (!outcome.error && !outcome.again_after && waits_for_brokers(*topic, *target.image)) {
+    outcome.again_after = kLookForBrokers;
+  }
+  return outcome;
 }
 
 }  // namespace op::controllers

@@ -131,12 +131,15 @@ std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus
   for (const api::PoolSpec& pool : in.cluster.spec.pools)
     for (const std::int32_t id : model::node_ids(pool))
       if (auto problem = node_problem(in, id)) return problem;
-  if (!in.voter_problem.empty()) return Verdict{reason::kVoterLost, in.voter_problem};
   if (in.quorum) {
     const VoterAction action = next_voter_action(in.cluster, *in.quorum);
     if (const auto* wait = std::get_if<WaitForQuorum>(&action)) return wait->why;
-    if (const auto* remove = std::get_if<RemoveVoter>(&action)) return remove->why;
-    if (const auto* add = std::get_if<AddVoter>(&action)) return add->why;
+    const auto refused = [&](Verdict why) {
+      if (!in.voter_problem.empty()) why.message += "; " + in.voter_problem;
+      return why;
+    };
+    if (const auto* remove = std::get_if<RemoveVoter>(&action)) return refused(remove->why);
+    if (const auto* add = std::get_if<AddVoter>(&action)) return refused(add->why);
   }
   const ReplicationHealth health = replication_health(in);
   if (health.under_replicated > 0)

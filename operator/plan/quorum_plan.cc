@@ -16,6 +16,19 @@ const QuorumReplica* find(const std::vector<QuorumReplica>& replicas, std::int32
   return nullptr;
 }
 
+/// The node's disk of now among the observers: another one than `voter`'s, and rather one that is
+/// current. A leader lists disks of the past for minutes.
+const QuorumReplica* present_disk(const ObservedQuorum& quorum, std::int32_t node_id,
+                                  const QuorumReplica* voter) {
+  const QuorumReplica* found = nullptr;
+  for (const QuorumReplica& observer : quorum.observers) {
+    if (observer.node_id != node_id) continue;
+    if (voter != nullptr && voter->directory_id == observer.directory_id) continue;
+    if (found == nullptr || (observer.caught_up && !found->caught_up)) found = &observer;
+  }
+  return found;
+}
+
 std::string name_of(std::int32_t node_id) { return "controller " + std::to_string(node_id); }
 
 /// What would be left if this voter went: how many, and how many of them are current.
@@ -56,16 +69,18 @@ const QuorumReplica* ObservedQuorum::voter(std::int32_t node_id) const {
 
 VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum& quorum) {
   if (quorum.leader_id < 0 || quorum.voters.empty()) return KeepVoters{};
+  bool two_disks = false;
   for (const api::PoolSpec& pool : cluster.spec.pools) {
     if (!pool.has_role(api::Role::kController)) continue;
     for (const std::int32_t id : model::node_ids(pool)) {
       const QuorumReplica* voter = quorum.voter(id);
-      const QuorumReplica* observer = find(quorum.observers, id);
+      const QuorumReplica* observer = present_disk(quorum, id, voter);
       if (voter == nullptr && observer == nullptr)
         return WaitForQuorum{{reason::kVoterLost, name_of(id) + " is no voter and not there"}};
-      if (observer == nullptr || (voter && voter->directory_id == observer->directory_id)) continue;
+      if (observer == nullptr) continue;
       if (voter != nullptr) {
-        if (voter->caught_up) continue;  // it votes: the observer is what its node was before
+        two_disks = true;
+        if (voter->caught_up) continue;
         return replace(quorum, *voter, *observer);
       }
       const std::string what = name_of(id) + " is not a voter any more";
@@ -74,6 +89,7 @@ VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum&
       return AddVoter{id, observer->directory_id, {reason::kVoterLost, what}};
     }
   }
+  if (two_disks) return WatchVoters{};
   return KeepVoters{};
 }
 

@@ -34,6 +34,11 @@ struct ObservedQuorum {
 struct KeepVoters {
   bool operator==(const KeepVoters&) const = default;
 };
+/// A voter and another disk of its node are both there: the one was lost a moment ago, or the other
+/// is of the past. Nothing to worry about, but the quorum must be asked again.
+struct WatchVoters {
+  bool operator==(const WatchVoters&) const = default;
+};
 /// A voter is lost, but nothing can be done safely at this moment.
 struct WaitForQuorum {
   Verdict why;
@@ -51,7 +56,7 @@ struct AddVoter {
   Verdict why;
   bool operator==(const AddVoter&) const = default;
 };
-using VoterAction = std::variant<KeepVoters, WaitForQuorum, RemoveVoter, AddVoter>;
+using VoterAction = std::variant<KeepVoters, WatchVoters, WaitForQuorum, RemoveVoter, AddVoter>;
 
 /// A controller whose disk was lost comes back with another directory id, as an observer (KIP-853).
 /// When it has caught up, the voter that it was is removed and the one that it is gets added: one

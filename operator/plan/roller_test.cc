@@ -392,6 +392,7 @@ TEST(VoterPlan, ALostDiskIsReplacedByRemovingAndAdding) {
   ASSERT_TRUE(std::holds_alternative<RemoveVoter>(action));
   EXPECT_EQ(std::get<RemoveVoter>(action).directory_id, (Uuid{1, 2}));
   quorum.voters.pop_back();
+  quorum.observers.insert(quorum.observers.begin(), {2, Uuid{1, 2}, false});  // listed for a while
   action = next_voter_action(combined(3), quorum);
   ASSERT_TRUE(std::holds_alternative<AddVoter>(action));
   EXPECT_EQ(std::get<AddVoter>(action).directory_id, (Uuid{7, 2}));
@@ -411,7 +412,7 @@ TEST(VoterPlan, NothingIsRemovedThatTheOthersCannotSpare) {
 TEST(VoterPlan, AnObserverOfThePastTakesNoVote) {
   ObservedQuorum quorum = quorum_of_three();
   quorum.observers = {{2, Uuid{7, 2}, true}};  // an older disk of the voter that is there
-  EXPECT_EQ(next_voter_action(combined(3), quorum), VoterAction(KeepVoters{}));
+  EXPECT_EQ(next_voter_action(combined(3), quorum), VoterAction(WatchVoters{}));
 }
 
 TEST(VoterPlan, BrokersAreNoCandidates) {

@@ -305,7 +305,10 @@ bool ProcessPods::write_files(Pod& pod, const Template& wanted) {
 
 void ProcessPods::start(Pod& pod, const Template& wanted, Instant now) {
   // Nobody remembers this one: another cluster may have taken it in the meantime.
-  pod.http_port = is_free(kHttpPort) ? kHttpPort : any_free_port();
+  const bool given = std::any_of(pods_.begin(), pods_.end(), [](const auto& entry) {
+    return entry.second.process && entry.second.http_port == kHttpPort;
+  });
+  pod.http_port = !given && is_free(kHttpPort) ? kHttpPort : any_free_port();
   ChildProcess::Spec spec;
   spec.arguments = {options_.broker_program,
                     "run",
