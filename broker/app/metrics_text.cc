@@ -61,6 +61,8 @@ struct TopicSeries {
 constexpr TopicSeries kTopicSeries[] = {
     {names::kBytesIn, "Bytes received from producers", &TopicCounters::bytes_in},
     {names::kBytesOut, "Bytes sent to consumers", &TopicCounters::bytes_out},
+    {names::kReplicationBytesIn, "Bytes fetched from leaders",
+     &TopicCounters::replication_bytes_in},
     {names::kReplicationBytesOut, "Bytes sent to followers", &TopicCounters::replication_bytes_out},
     {names::kMessagesIn, "Records appended", &TopicCounters::messages_in},
     {names::kProduceRequests, "Produce requests", &TopicCounters::produce_requests},
@@ -107,22 +109,33 @@ constexpr PartitionSeries kPartitionSeries[] = {
 
 void add_partitions(Families& out, const replication::MetricsSnapshot& snapshot) {
   if (snapshot.partitions.size() > kMaxPartitionSeries) return;
+  const auto labels = [](const PartitionGauges& partition) -> Labels {
+    return {{"topic", partition.topic}, {"partition", std::to_string(partition.partition)}};
+  };
   for (const auto& series : kPartitionSeries) {
     for (const auto& partition : snapshot.partitions) {
-      out.gauge(series.name, series.help, series.value(partition),
-                {{"topic", partition.topic}, {"partition", std::to_string(partition.partition)}});
+      out.gauge(series.name, series.help, series.value(partition), labels(partition));
     }
+  }
+  for (const auto& partition : snapshot.partitions) {
+    if (partition.leader) continue;
+    out.gauge(names::kFollowerLag, "Committed records that this follower does not have yet",
+              static_cast<double>(partition.lag), labels(partition));
   }
 }
 
 void add_replica_manager(Families& out, const replication::MetricsSnapshot& snapshot) {
   double leaders = 0, under_replicated = 0, under_min = 0, at_min = 0, offline = 0;
+  std::int64_t max_lag = 0;
+  TopicCounters total;
+  for (const auto& [topic, counters] : snapshot.topics) total += counters;
   for (const auto& p : snapshot.partitions) {
     leaders += p.leader;
     under_replicated += p.under_replicated;
     under_min += p.under_min_isr;
     at_min += p.at_min_isr;
     offline += p.offline;
+    if (!p.leader) max_lag = std::max(max_lag, p.lag);
   }
   out.gauge(names::kPartitionCount, "Partitions on this broker",
             static_cast<double>(snapshot.partitions.size()));
@@ -132,6 +145,12 @@ void add_replica_manager(Families& out, const replication::MetricsSnapshot& snap
   out.gauge(names::kUnderMinIsrPartitions, "Led partitions below min.insync.replicas", under_min);
   out.gauge(names::kAtMinIsrPartitions, "Led partitions at min.insync.replicas", at_min);
   out.gauge(names::kOfflineReplicas, "Replicas whose log cannot be used", offline);
+  out.gauge(names::kMaxFollowerLag, "The longest lag of a follower on this broker",
+            static_cast<double>(max_lag));
+  out.counter(names::kIsrShrinks, "Times that a led partition's ISR shrank",
+              static_cast<double>(total.isr_shrinks));
+  out.counter(names::kIsrExpands, "Times that a led partition's ISR grew",
+              static_cast<double>(total.isr_expands));
   out.gauge(names::kPurgatorySize, "Requests waiting",
             static_cast<double>(snapshot.produce_waiters), {{"delayedOperation", "Produce"}});
   out.gauge(names::kPurgatorySize, "Requests waiting", static_cast<double>(snapshot.fetch_waiters),

@@ -43,9 +43,11 @@ std::size_t total_size(const Slices& pieces) {
 
 }  // namespace
 
-Connection::Connection(Worker& worker, std::shared_ptr<const Listener> listener,
-                       std::unique_ptr<io::Stream> stream, Task on_closed)
+Connection::Connection(Worker& worker, std::uint64_t number,
+                       std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
+                       Task on_closed)
     : worker_(worker),
+      number_(number),
       listener_(std::move(listener)),
       limits_(listener_->options.limits),
       metrics_(listener_->metrics),
@@ -120,7 +122,7 @@ void Connection::on_closed(const Error& reason) {
   in_flight_.clear();
   end_->run();
   if (on_closed_) std::exchange(on_closed_, nullptr)();
-  worker_.forget(shared_from_this());  // may be the end of this object
+  worker_.forget(number_);  // may be the end of this object
 }
 
 // ---- requests in

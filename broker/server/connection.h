@@ -21,7 +21,8 @@ namespace broker::server {
 /// not; the peer feels TCP.
 class Connection final : public io::StreamHandler, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Worker& worker, std::shared_ptr<const Listener> listener,
+  /// `number`: its name within the worker.
+  Connection(Worker& worker, std::uint64_t number, std::shared_ptr<const Listener> listener,
              std::unique_ptr<io::Stream> stream, Task on_closed);
   ~Connection() override;
 
@@ -73,6 +74,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   bool needs_authentication() const { return !session_->authenticated; }
 
   Worker& worker_;
+  const std::uint64_t number_;
   const std::shared_ptr<const Listener> listener_;
   const Limits& limits_;
   ListenerMetrics& metrics_;

@@ -11,13 +11,14 @@ void Worker::adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io:
     on_closed();
     return;
   }
-  auto connection = std::make_shared<Connection>(*this, std::move(listener), std::move(stream),
-                                                 std::move(on_closed));
-  connections_.insert(connection);
+  const std::uint64_t number = next_connection_++;
+  auto connection = std::make_shared<Connection>(*this, number, std::move(listener),
+                                                 std::move(stream), std::move(on_closed));
+  connections_.emplace(number, connection);
   connection->start();
 }
 
-void Worker::forget(const std::shared_ptr<Connection>& connection) {
+void Worker::forget(std::uint64_t connection) {
   connections_.erase(connection);
   check_stopped();
 }
@@ -27,11 +28,11 @@ void Worker::stop(std::chrono::milliseconds patience, Task done) {
   stopped_ = std::move(done);
   // A copy: draining may end a connection and change the set.
   const auto connections = connections_;
-  for (const auto& connection : connections) connection->drain();
+  for (const auto& [number, connection] : connections) connection->drain();
   stop_timer_ = strand.call_after(patience, [this] {
     stop_timer_ = io::kNoTimer;
     const auto rest = connections_;
-    for (const auto& connection : rest) connection->close({});
+    for (const auto& [number, connection] : rest) connection->close({});
   });
   check_stopped();
 }

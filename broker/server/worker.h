@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_set>
 
 #include "broker/common/function.h"
 #include "broker/io/strand.h"
@@ -42,7 +43,7 @@ class Worker {
   /// `on_closed` runs here when the connection is gone.
   void adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
              Task on_closed);
-  void forget(const std::shared_ptr<Connection>& connection);
+  void forget(std::uint64_t connection);
   /// Every connection ends when its answers are sent, at the latest after `patience`; then `done`.
   void stop(std::chrono::milliseconds patience, Task done);
 
@@ -56,7 +57,9 @@ class Worker {
  private:
   void check_stopped();
 
-  std::unordered_set<std::shared_ptr<Connection>> connections_;
+  // By age, not by address: a simulated broker stops in the same order every time.
+  std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::uint64_t next_connection_ = 1;
   bool stopping_ = false;
   io::TimerId stop_timer_ = io::kNoTimer;
   Task stopped_;

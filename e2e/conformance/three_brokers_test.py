@@ -47,11 +47,11 @@ class Cluster:
             broker.kill()
 
     def controllers(self):
-        return [b for b in self.brokers if "activecontrollercount 1" in b.metrics()]
+        return [b for b in self.brokers if "\nkafka_controller_kafkacontroller_activecontrollercount 1\n" in b.metrics()]
 
 
 def under_replicated(broker):
-    return "underreplicatedpartitions 0" not in broker.metrics()
+    return "\nkafka_server_replicamanager_underreplicatedpartitions 0\n" not in broker.metrics()
 
 
 @pytest.mark.parametrize("quorum", ["voters in the log", "voters in the configuration"])
