@@ -1,6 +1,7 @@
 #include "broker/controller/routing_channel.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "broker/common/log.h"
 
@@ -156,13 +157,17 @@ void ControllerRouter::connect() {
   connection_ = std::make_unique<client::Connection>(strand_, transport_, std::move(options));
   connection_->on_ready([this, alive = alive_] {
     if (!*alive) return;
+    cut_off_ = false;
     backoff_ = options_.min_backoff;
     try_waiting();
     if (on_new_way_) on_new_way_();
   });
   connection_->on_closed([this, alive = alive_](const Error& reason) {
     if (!*alive || stopped_) return;
-    log_info("controller", "no connection to the controller", {{"reason", reason.detail}});
+    // Once per outage: it is tried again several times a second.
+    if (!std::exchange(cut_off_, true)) {
+      log_info("controller", "no connection to the controller", {{"reason", reason.detail}});
+    }
     drop_connection();
     retry_later();
   });

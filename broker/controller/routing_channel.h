@@ -109,6 +109,7 @@ class ControllerRouter {
   io::TimerId retry_timer_ = io::kNoTimer;
   Duration backoff_;
   UniqueFunction<void()> on_new_way_;
+  bool cut_off_ = false;  // and the log says so
   bool stopped_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // guards callbacks
 };
