@@ -20,7 +20,15 @@ void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
     main().post([caught_up = std::exchange(on_caught_up_, nullptr)]() mutable { caught_up(); });
   }
   if (!replicating_) return;
-  replicas_->apply(update);
+  // A broker that leaves waits until all others have read that it does.
+  const bool leaves =
+      std::any_of(update.changes.brokers.begin(), update.changes.brokers.end(), [&](BrokerId id) {
+        const auto* broker = update.image->cluster.broker(id);
+        return id != config_.node_id && broker != nullptr && broker->in_controlled_shutdown;
+      });
+  replicas_->apply(update, [this, alive = alive_, leaves] {
+    if (*alive && leaves) membership_->heartbeat_now();
+  });
   groups_->apply(update);
 }
 
