@@ -147,12 +147,13 @@ def run_kubernetes(selection, budget):
 
 
 def run_simulation(selection, budget):
-    """Seeds of the cluster simulation until the time is over. A failed seed is run again for its trace."""
+    """Seeds of the cluster simulation. A failed seed is run again for its trace."""
     if selection.pattern:
         return Result(note="no tests of that name")
     program, log = simulation.PROGRAM, paths.log_dir() / "test-sim.log"
     seconds = budget - simulation.SECONDS_OF_THE_LAST_SEEDS
-    code = _run([program, "--count", simulation.MAX_SEEDS, "--seconds", seconds, "--jobs", os.cpu_count()],
+    seeds = simulation.MAX_SEEDS if selection.full else simulation.GATE_SEEDS
+    code = _run([program, "--count", seeds, "--seconds", seconds, "--jobs", os.cpu_count()],
                 selection.environment(), budget, log)
     result = Result(log=log)
     if code is None:
@@ -220,13 +221,13 @@ FAULTS_FOLDERS = ("e2e/faults",)
 INTEROP_FOLDERS = ("e2e/interop",)
 SUITES = {
     "lint": Suite("lint", run_lint, 60),
-    "unit": Suite("unit", run_unit, 240, ("build",)),
-    "sim": Suite("sim", run_simulation, 480, ("build",)),
+    "unit": Suite("unit", run_unit, 360, ("build",)),
+    "sim": Suite("sim", run_simulation, 300, ("build",)),
     "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 420, ("build",), CONFORMANCE_FOLDERS),
-    "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 120, ("build",), STANDALONE_FOLDERS),
+    "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 240, ("build",), STANDALONE_FOLDERS),
     "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),
     "interop": Suite("interop", run_on_hosts(*INTEROP_FOLDERS), 600, ("build",), INTEROP_FOLDERS, asked_for=True),
-    "e2e": Suite("e2e", run_kubernetes, 840, ("build", "localkube"), ("charts", *KUBERNETES_FOLDERS)),
+    "e2e": Suite("e2e", run_kubernetes, 1500, ("build", "localkube"), ("charts", *KUBERNETES_FOLDERS)),
 }
 
 
