@@ -94,21 +94,29 @@ void History::commit_started(const std::string& group, std::int64_t value) {
 }
 
 void History::commit_ended(const std::string& name, std::int64_t value, bool acknowledged,
-                           bool may_have_happened) {
+                           bool may_have_happened, const std::string& node) {
   Group& group = groups_[name];
   if (acknowledged) {
-    group.acknowledged = value;
+    group.acknowledged.push_back(value);
+    group.acknowledged_by[node] = value;
     ++counts_.commits;
   }
   if (acknowledged || !may_have_happened) std::erase(group.open, value);
 }
 
-void History::offset_fetched(const std::string& name, std::int64_t value) {
+bool History::offset_fetched(const std::string& name, std::int64_t value, const std::string& node) {
   const Group& group = groups_[name];
-  if (value == group.acknowledged) return;
-  if (std::find(group.open.begin(), group.open.end(), value) != group.open.end()) return;
+  const std::int64_t last = group.acknowledged.empty() ? -1 : group.acknowledged.back();
+  if (value == last) return true;
+  if (std::find(group.open.begin(), group.open.end(), value) != group.open.end()) return true;
+  const bool was_acknowledged =
+      std::binary_search(group.acknowledged.begin(), group.acknowledged.end(), value);
+  const auto own = group.acknowledged_by.find(node);
+  if (was_acknowledged && (own == group.acknowledged_by.end() || value >= own->second))
+    return false;
   violation("group " + name + ": fetched offset " + std::to_string(value) +
-            ", last acknowledged was " + std::to_string(group.acknowledged));
+            ", last acknowledged was " + std::to_string(last));
+  return true;
 }
 
 Offset History::acknowledged_end(const TopicPartition& tp) const {

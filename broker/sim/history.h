@@ -38,9 +38,13 @@ class History {
 
   /// A group's offset, committed by one client with growing values.
   void commit_started(const std::string& group, std::int64_t value);
+  /// `node` answered, or should have.
   void commit_ended(const std::string& group, std::int64_t value, bool acknowledged,
-                    bool may_have_happened);
-  void offset_fetched(const std::string& group, std::int64_t value);
+                    bool may_have_happened, const std::string& node);
+  /// False, and no violation: an earlier acknowledged offset, of a `node` that acknowledged none of
+  /// the later ones. It was deposed while it heard from nobody, which Kafka allows for as long as
+  /// that lasts. The client has to go on asking, before it commits again.
+  bool offset_fetched(const std::string& group, std::int64_t value, const std::string& node);
 
   /// Behind the last acknowledged record.
   Offset acknowledged_end(const TopicPartition& partition) const;
@@ -61,8 +65,9 @@ class History {
     std::map<std::int32_t, std::int64_t> last_number;  // by producer, in the order of the log
   };
   struct Group {
-    std::int64_t acknowledged = -1;
-    std::vector<std::int64_t> open;  // values whose commit may still happen
+    std::vector<std::int64_t> acknowledged;               // growing
+    std::map<std::string, std::int64_t> acknowledged_by;  // by node, the last one
+    std::vector<std::int64_t> open;                       // values whose commit may still happen
   };
   bool place(Partition& partition, const TopicPartition& tp, Offset offset, RecordId id,
              const char* who);

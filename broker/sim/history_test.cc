@@ -66,22 +66,52 @@ TEST_F(HistoryTest, AProducersRecordsAreInItsOrder) {
 
 TEST_F(HistoryTest, AGroupsOffsetIsTheLastAcknowledgedOne) {
   history.commit_started("g", 1);
-  history.commit_ended("g", 1, true, false);
+  history.commit_ended("g", 1, true, false, "n1");
   history.commit_started("g", 2);
-  history.commit_ended("g", 2, true, false);
-  history.offset_fetched("g", 2);
+  history.commit_ended("g", 2, true, false, "n1");
+  EXPECT_TRUE(history.offset_fetched("g", 2, "n1"));
   EXPECT_FALSE(violated());
-  history.offset_fetched("g", 1);
+  history.offset_fetched("g", 1, "n1");
+  EXPECT_TRUE(violated());
+}
+
+TEST_F(HistoryTest, ADeposedCoordinatorMayNotKnowLaterCommits) {
+  history.commit_started("g", 1);
+  history.commit_ended("g", 1, true, false, "n1");
+  history.commit_started("g", 2);
+  history.commit_ended("g", 2, true, false, "n2");
+  EXPECT_FALSE(history.offset_fetched("g", 1, "n1"));
+  EXPECT_FALSE(violated());
+  EXPECT_TRUE(history.offset_fetched("g", 2, "n2"));
+  history.offset_fetched("g", 1, "n2");
+  EXPECT_TRUE(violated());
+}
+
+TEST_F(HistoryTest, ADeposedCoordinatorKnowsWhatItAcknowledgedItself) {
+  for (const std::int64_t value : {1, 2}) {
+    history.commit_started("g", value);
+    history.commit_ended("g", value, true, false, "n1");
+  }
+  history.commit_started("g", 3);
+  history.commit_ended("g", 3, true, false, "n2");
+  history.offset_fetched("g", 1, "n1");
+  EXPECT_TRUE(violated());
+}
+
+TEST_F(HistoryTest, AnOffsetThatNobodyCommittedIsNoticed) {
+  history.commit_started("g", 1);
+  history.commit_ended("g", 1, true, false, "n1");
+  history.offset_fetched("g", -1, "n2");
   EXPECT_TRUE(violated());
 }
 
 TEST_F(HistoryTest, ACommitWhoseAnswerWasLostMayHaveHappened) {
   history.commit_started("g", 1);
-  history.commit_ended("g", 1, true, false);
+  history.commit_ended("g", 1, true, false, "n1");
   history.commit_started("g", 2);
-  history.commit_ended("g", 2, false, true);
-  history.offset_fetched("g", 1);
-  history.offset_fetched("g", 2);
+  history.commit_ended("g", 2, false, true, "n1");
+  EXPECT_TRUE(history.offset_fetched("g", 1, "n1"));
+  EXPECT_TRUE(history.offset_fetched("g", 2, "n1"));
   EXPECT_FALSE(violated());
 }
 

@@ -1,10 +1,17 @@
 #include "broker/sim/nemesis.h"
 
+#include <algorithm>
+
 namespace broker::sim {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+// Replicas that were away are in sync again.
+constexpr Duration kToBecomeWhole = seconds(10);
+// More than a broker's session.
+constexpr Duration kToBeSeen = seconds(15);
 
 }  // namespace
 
@@ -41,6 +48,7 @@ void Nemesis::plan_next() {
 }
 
 void Nemesis::strike() {
+  if (power_is_failing_) return;
   ++faults_;
   (this->*choices_[cluster_.scheduler().rng().below(choices_.size())])();
 }
@@ -92,18 +100,35 @@ void Nemesis::kill_all() {
   }
 }
 
+void Nemesis::disturb(Duration time) {
+  disturbed_until_ = std::max(disturbed_until_, cluster_.scheduler().now() + time);
+}
+
 /// What is not yet on a disk is on another machine's: so one at a time, and only when all are back.
+/// And alone until it is seen: when the others leave an ISR before the dead machine is fenced, it
+/// is the last member, and leads again without what it lost. Only eligible leader replicas
+/// (KIP-966) survive that, and they are not offered.
 void Nemesis::lose_power() {
   auto& scheduler = cluster_.scheduler();
-  SimNode* node = running_victim();
-  if (node == nullptr || plan_.nodes < 3 || !cluster_.all_up() ||
-      scheduler.now() < no_power_failure_before_) {
+  if (plan_.nodes < 3 || scheduler.now() < no_power_failure_before_) return;
+  power_is_failing_ = true;
+  lose_power_when_whole();
+}
+
+void Nemesis::lose_power_when_whole() {
+  auto& scheduler = cluster_.scheduler();
+  if (ended_) return;
+  if (!cluster_.all_up()) disturb(Duration{0});
+  if (scheduler.now() < disturbed_until_ + kToBecomeWhole) {
+    scheduler.after(seconds(1), [this] { lose_power_when_whole(); });
     return;
   }
+  SimNode* node = victim();
   note("power failure of n" + std::to_string(node->id()));
   node->lose_power();
   start_again(*node, milliseconds(100), seconds(20));
   no_power_failure_before_ = scheduler.now() + seconds(120);
+  scheduler.after(kToBeSeen, [this] { power_is_failing_ = false; });
 }
 
 void Nemesis::freeze() {
@@ -113,6 +138,7 @@ void Nemesis::freeze() {
   note("freeze n" + std::to_string(node->id()) + " for " +
        std::to_string(std::chrono::duration_cast<milliseconds>(time).count()) + " ms");
   node->machine().freeze(*node->process(), time);
+  disturb(time);
 }
 
 void Nemesis::restart() {
@@ -141,8 +167,9 @@ void Nemesis::cut_off() {
     network.cut(node->machine().id(), other->machine().id());
     network.cut(other->machine().id(), node->machine().id());
   }
-  cluster_.scheduler().after(cluster_.scheduler().between(milliseconds(100), seconds(30)),
-                             [&network] { network.heal_all(); });
+  const Duration time = cluster_.scheduler().between(milliseconds(100), seconds(30));
+  cluster_.scheduler().after(time, [&network] { network.heal_all(); });
+  disturb(time);
 }
 
 void Nemesis::cut_one_way() {
@@ -151,8 +178,9 @@ void Nemesis::cut_one_way() {
   if (from == to) return;
   note("cut " + std::to_string(from) + " to " + std::to_string(to) + " one way");
   network.cut(from, to);
-  cluster_.scheduler().after(cluster_.scheduler().between(milliseconds(100), seconds(30)),
-                             [&network, from, to] { network.heal(from, to); });
+  const Duration time = cluster_.scheduler().between(milliseconds(100), seconds(30));
+  cluster_.scheduler().after(time, [&network, from, to] { network.heal(from, to); });
+  disturb(time);
 }
 
 void Nemesis::cut_clients_off() {
@@ -184,8 +212,9 @@ void Nemesis::bad_links() {
   bad.loss = 0.03;
   bad.reset = 0.001;
   cluster_.network().set_all_links(bad);
-  scheduler.after(scheduler.between(seconds(1), seconds(20)),
-                  [this] { cluster_.network().set_all_links({}); });
+  const Duration time = scheduler.between(seconds(1), seconds(20));
+  scheduler.after(time, [this] { cluster_.network().set_all_links({}); });
+  disturb(time);
 }
 
 void Nemesis::slow_disk() {

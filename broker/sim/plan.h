@@ -22,7 +22,7 @@ struct Plan {
   Duration calm = std::chrono::seconds(30);                         // between faults, on average
   // Which faults come.
   bool kills = true;
-  bool power_failures = true;  // one machine at a time, and only when the cluster is whole
+  bool power_failures = true;  // one machine at a time, in a whole cluster, alone until seen
   bool freezes = true;
   bool partitions_of_network = true;
   bool resets = true;

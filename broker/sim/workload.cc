@@ -308,7 +308,7 @@ void OffsetKeeper::commit() {
   context_.history.commit_started(group_, value);
   context_.router.call<protocol::OffsetCommitRequest>(
       *coordinator_, std::move(request),
-      [this, value](Result<protocol::OffsetCommitResponse> response) {
+      [this, value, node = *coordinator_](Result<protocol::OffsetCommitResponse> response) {
         const auto error =
             response.ok()
                 ? static_cast<ErrorCode>(response->topics.front().partitions.front().error_code)
@@ -317,7 +317,8 @@ void OffsetKeeper::commit() {
         const bool unknown =
             error == ErrorCode::kRequestTimedOut || error == ErrorCode::kNetworkException ||
             error == ErrorCode::kCoordinatorNotAvailable || error == ErrorCode::kNotCoordinator;
-        context_.history.commit_ended(group_, value, error == ErrorCode::kNone, unknown);
+        context_.history.commit_ended(group_, value, error == ErrorCode::kNone, unknown,
+                                      io::to_string(node));
         look_first_ = error != ErrorCode::kNone;
         again(error != ErrorCode::kNone);
       },
@@ -334,16 +335,16 @@ void OffsetKeeper::look_up() {
   request.groups.push_back(std::move(group));
   context_.router.call<protocol::OffsetFetchRequest>(
       *coordinator_, std::move(request),
-      [this](Result<protocol::OffsetFetchResponse> response) {
+      [this, node = *coordinator_](Result<protocol::OffsetFetchResponse> response) {
         if (!response.ok() || response->groups.empty() ||
             response->groups.front().error_code != 0 || response->groups.front().topics.empty()) {
           return again(true);
         }
         const auto& partition = response->groups.front().topics.front().partitions.front();
         if (partition.error_code != 0) return again(true);
-        look_first_ = false;
-        context_.history.offset_fetched(group_, partition.committed_offset);
-        again(false);
+        look_first_ = !context_.history.offset_fetched(group_, partition.committed_offset,
+                                                       io::to_string(node));
+        again(look_first_);
       },
       kRequestTimeout);
 }
