@@ -54,7 +54,7 @@ void Controller::broker_connection_lost(BrokerId id, BrokerEpoch epoch) {
 }
 
 std::optional<Instant> Controller::next_wakeup() const {
-  std::optional<Instant> next = heartbeats_.next_expiry(newest_.newest().cluster);
+  std::optional<Instant> next = heartbeats_.next_expiry(newest_.newest().cluster, strand_.now());
   if (options_.auto_leader_rebalance_enable && !partitions_.imbalanced().empty())
     next = earlier(
         next, turn_after(next_balance_,

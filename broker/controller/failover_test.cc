@@ -89,6 +89,7 @@ TEST_F(Failover, GivesEveryBrokerAFreshSession) {
 TEST_F(Failover, TheDeposedLeadersBrokerIsFencedAtOnceUnlessItIsHeardFrom) {
   quorum.elect(1);
   quorum.commit();
+  for (int id = 1; id < 3; ++id) beat(id);
   quorum.advance(milliseconds(200));
   EXPECT_TRUE(fenced(0));
   EXPECT_EQ(quorum.image().topics.find("t")->partitions.find(0)->leader, BrokerId{1});
@@ -105,7 +106,7 @@ TEST_F(Failover, WhatTheNewLeaderNoticedBeforeCounts) {
                                               quorum.image().cluster.broker(BrokerId{2})->epoch);
   quorum.elect(1);
   quorum.commit();
-  beat(0);
+  for (int id = 0; id < 2; ++id) beat(id);
   quorum.advance(milliseconds(100));
   EXPECT_TRUE(fenced(2));
   EXPECT_FALSE(fenced(0));

@@ -60,6 +60,15 @@ Instant BrokerHeartbeats::end_of(const Session& session) const {
   return session.lost_until ? std::min(end, *session.lost_until) : end;
 }
 
+bool BrokerHeartbeats::another_is_silent(const metadata::ClusterImage& cluster, BrokerId id,
+                                         Instant now) const {
+  return std::any_of(sessions_.begin(), sessions_.end(), [&](const auto& entry) {
+    const auto& [other, session] = entry;
+    if (other == id || !cluster.is_alive(other) || session.lost_until) return false;
+    return !session.heard || session.last_contact + session_timeout_ / 3 <= now;
+  });
+}
+
 bool BrokerHeartbeats::has_valid_session(BrokerId id, BrokerEpoch epoch, Instant now) const {
   const auto it = sessions_.find(id);
   return it != sessions_.end() && it->second.heard && it->second.epoch == epoch &&
@@ -72,16 +81,23 @@ std::optional<BrokerHeartbeats::Overdue> BrokerHeartbeats::next_expired(
   for (const auto& [id, session] : sessions_) {
     const Instant end = end_of(session);
     if (!cluster.is_alive(id) || now < end || (first && first->first <= end)) continue;
+    const bool early = now < session.last_contact + session_timeout_;
+    if (early && another_is_silent(cluster, id, now)) continue;
     first = {end, {id, session.lost_until.has_value()}};
   }
   return first ? std::optional(first->second) : std::nullopt;
 }
 
-std::optional<Instant> BrokerHeartbeats::next_expiry(const metadata::ClusterImage& cluster) const {
+std::optional<Instant> BrokerHeartbeats::next_expiry(const metadata::ClusterImage& cluster,
+                                                     Instant now) const {
   std::optional<Instant> next;
   for (const auto& [id, session] : sessions_) {
     if (!cluster.is_alive(id)) continue;
-    const Instant end = end_of(session);
+    Instant end = end_of(session);
+    if (end <= now && another_is_silent(cluster, id, now)) {
+      // Until the silent one is heard or overdue itself.
+      end = std::min(std::max(now, session.last_contact + session_timeout_), now + loss_grace_);
+    }
     if (!next || end < *next) next = end;
   }
   return next;

@@ -17,6 +17,10 @@ namespace broker::controller {
 /// the session timeout, unless it heartbeats again. Each loss within a minute makes the grace of
 /// the next one four times as long, up to the session timeout, so that a bad link does not throw a
 /// live broker out again and again. A new incarnation starts with a clean slate.
+///
+/// While another broker that should be alive has been silent for a third of the session timeout (or
+/// not been heard by this leader at all), nobody is thrown out early: the silent one may be dead
+/// with what it had not synced, and the last in an ISR should be one that lives.
 class BrokerHeartbeats {
  public:
   explicit BrokerHeartbeats(Duration session_timeout,
@@ -45,8 +49,8 @@ class BrokerHeartbeats {
   bool has_valid_session(BrokerId id, BrokerEpoch epoch, Instant now) const;
   /// The unfenced broker that is overdue for longest.
   std::optional<Overdue> next_expired(const metadata::ClusterImage& cluster, Instant now) const;
-  /// When the next unfenced broker will be overdue.
-  std::optional<Instant> next_expiry(const metadata::ClusterImage& cluster) const;
+  /// When to look for the next overdue broker.
+  std::optional<Instant> next_expiry(const metadata::ClusterImage& cluster, Instant now) const;
   /// The lowest offset that all active brokers have read.
   Offset lowest_active_offset(const metadata::ClusterImage& cluster) const;
 
@@ -61,6 +65,7 @@ class BrokerHeartbeats {
     std::deque<Instant> losses;         // of the last minute
   };
   Instant end_of(const Session& session) const;
+  bool another_is_silent(const metadata::ClusterImage& cluster, BrokerId id, Instant now) const;
 
   const Duration session_timeout_;
   const Duration loss_grace_;

@@ -20,7 +20,7 @@ struct LostConnection : ::testing::Test {
   /// How long after a loss now the broker would be fenced.
   Duration grace(int id) {
     lose(id);
-    const auto end = world.heartbeats().next_expiry(world.image().cluster);
+    const auto end = world.heartbeats().next_expiry(world.image().cluster, world.now());
     return *end - world.now();
   }
   TestCluster world;
@@ -64,6 +64,29 @@ TEST_F(LostConnection, AgainAndAgainGetsAGrowingGraceUpToTheSessionTimeout) {
   world.run(world.beat(0));
   world.run(world.beat(1));
   EXPECT_EQ(grace(0), milliseconds(100));
+}
+
+TEST_F(LostConnection, WaitsForTheSessionWhileAnotherBrokerIsSilent) {
+  world.advance(milliseconds(3500));
+  world.run(world.beat(0));
+  lose(0);  // and nothing was heard of broker 1 for 3.5 s
+  world.advance(milliseconds(200));
+  EXPECT_FALSE(overdue());
+  const auto next = world.heartbeats().next_expiry(world.image().cluster, world.now());
+  EXPECT_EQ(*next - world.now(), milliseconds(100));
+  world.run(world.beat(1));
+  ASSERT_TRUE(overdue());
+  EXPECT_EQ(overdue()->id, BrokerId{0});
+}
+
+TEST_F(LostConnection, EndsWithTheSessionWhoeverIsSilent) {
+  world.advance(milliseconds(3500));
+  world.run(world.beat(0));
+  lose(0);
+  world.advance(milliseconds(5500));
+  ASSERT_TRUE(overdue());  // the silent one
+  EXPECT_EQ(overdue()->id, BrokerId{1});
+  EXPECT_FALSE(overdue()->connection_lost);
 }
 
 TEST_F(LostConnection, LetsARestartedBrokerRegisterAtOnce) {
