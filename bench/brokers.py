@@ -53,13 +53,18 @@ def idle(samples, rounds, seconds, say):
             subject.launch().wait_ready()
             probe.first_record(subject.bootstrap, "first", 30)
         time.sleep(3)
-        for turn in range(rounds):
-            before = [s.cpu_seconds() for s in subjects]
-            time.sleep(seconds)
-            for subject, cpu in zip(subjects, before):
-                samples.add(subject.name, "idle_cpu_percent", (subject.cpu_seconds() - cpu) / seconds * 100)
-                samples.add(subject.name, "idle_rss_mib", subject.rss_bytes() / 2**20)
-            say(f"idle {turn + 1}/{rounds}")
+        idle_windows(samples, subjects, rounds, seconds, say)
+
+
+def idle_windows(samples, subjects, rounds, seconds, say, prefix=""):
+    """What subjects cost that do nothing, all of them at once. `prefix`: of the figures' names."""
+    for turn in range(rounds):
+        before = [s.cpu_seconds() for s in subjects]
+        time.sleep(seconds)
+        for subject, cpu in zip(subjects, before):
+            samples.add(subject.name, f"{prefix}idle_cpu_percent", (subject.cpu_seconds() - cpu) / seconds * 100)
+            samples.add(subject.name, f"{prefix}idle_rss_mib", subject.rss_bytes() / 2**20)
+        say(f"idle {turn + 1}/{rounds}")
 
 
 def _client(tool, *arguments, seconds):

@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from e2e.lib.admin import exchange
+
 _PRODUCE, _METADATA = 0, 3
 _TABLE = []
 for _byte in range(256):
@@ -52,20 +54,9 @@ class Connection:
     def close(self):
         self._socket.close()
 
-    def _exactly(self, count):
-        data = bytearray()
-        while len(data) < count:
-            part = self._socket.recv(count - len(data))
-            if not part:
-                raise ConnectionError("closed by the broker")
-            data += part
-        return bytes(data)
-
     def call(self, api, version, body):
         frame = struct.pack(">hhi", api, version, 7) + _string("bench") + body
-        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
-        size = struct.unpack(">i", self._exactly(4))[0]
-        return self._exactly(size)[4:]
+        return exchange(self._socket, frame)[4:]
 
     def topic_error(self, topic):
         """Metadata v4, which creates the topic where that is allowed: the worst error of the topic and its partitions."""

@@ -91,16 +91,6 @@ def both():
         yield ours, theirs
 
 
-def idle(samples, subjects, rounds, seconds, say):
-    for turn in range(rounds):
-        before = [s.cpu_seconds() for s in subjects]
-        time.sleep(seconds)
-        for subject, cpu in zip(subjects, before):
-            samples.add(subject.name, "replicated_idle_cpu_percent", (subject.cpu_seconds() - cpu) / seconds * 100)
-            samples.add(subject.name, "replicated_idle_rss_mib", subject.rss_bytes() / 2**20)
-        say(f"idle {turn + 1}/{rounds}")
-
-
 def throughput(samples, subjects, rounds, warm_up, records, say):
     """Java producers, 1 KB records; a topic per round, deleted after it. The warm-up lets the JVMs compile; it is not counted."""
     for turn in range(rounds + 1):
@@ -211,7 +201,7 @@ def measure(samples, settings, parts, say):
         with both() as subjects:
             if "idle" in parts:
                 time.sleep(5)
-                idle(samples, subjects, settings["idle_rounds"], settings["idle_seconds"], say)
+                brokers.idle_windows(samples, subjects, settings["idle_rounds"], settings["idle_seconds"], say, "replicated_")
             if "throughput" in parts:
                 throughput(samples, subjects, settings["rounds"], settings["warm_up"], settings["records"], say)
             if set(parts) & {"latency", "kill"}:

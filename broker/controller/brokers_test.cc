@@ -9,14 +9,7 @@ namespace broker::controller {
 
 void World::add_topic(const std::string& name,
                       const std::vector<std::vector<std::int32_t>>& replicas) {
-  protocol::CreateTopicsRequest request;
-  auto& topic = request.topics.emplace_back();
-  topic.name = name;
-  topic.num_partitions = -1;
-  topic.replication_factor = -1;
-  for (std::size_t i = 0; i < replicas.size(); ++i)
-    topic.assignments.push_back({static_cast<std::int32_t>(i), replicas[i]});
-  const auto response = run(request);
+  const auto response = run(topic_with(name, replicas));
   ASSERT_EQ(response.topics[0].error_code, 0) << *response.topics[0].error_message;
 }
 

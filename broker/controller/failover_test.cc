@@ -19,18 +19,7 @@ struct Failover : ::testing::Test {
       quorum.ask(World::registration(id));
       EXPECT_FALSE(beat(id).is_fenced);
     }
-    quorum.ask(create("t", {{0, 1, 2}, {1, 2, 0}}));
-  }
-  static protocol::CreateTopicsRequest create(
-      const std::string& name, const std::vector<std::vector<std::int32_t>>& replicas) {
-    protocol::CreateTopicsRequest request;
-    auto& topic = request.topics.emplace_back();
-    topic.name = name;
-    topic.num_partitions = -1;
-    topic.replication_factor = -1;
-    for (std::size_t i = 0; i < replicas.size(); ++i)
-      topic.assignments.push_back({static_cast<std::int32_t>(i), replicas[i]});
-    return request;
+    quorum.ask(topic_with("t", {{0, 1, 2}, {1, 2, 0}}));
   }
   protocol::BrokerHeartbeatResponse beat(int id) {
     protocol::BrokerHeartbeatRequest request;
@@ -45,23 +34,24 @@ struct Failover : ::testing::Test {
 };
 
 TEST_F(Failover, WhatWasNotCommittedIsForgottenAndItsAnswerIsNotController) {
-  const auto lost = quorum.send(create("lost", {{0}}));
-  const auto behind = quorum.send(create("lost", {{0}}));  // "exists already", if it were committed
+  const auto lost = quorum.send(topic_with("lost", {{0}}));
+  const auto behind =
+      quorum.send(topic_with("lost", {{0}}));  // "exists already", if it were committed
   quorum.elect(1);
   quorum.commit();
   ASSERT_TRUE(lost->has_value() && behind->has_value());
   EXPECT_EQ((*lost)->code(), ErrorCode::kNotController);
   EXPECT_EQ((*behind)->code(), ErrorCode::kNotController);
   EXPECT_EQ(quorum.image().topics.find("lost"), nullptr);
-  EXPECT_EQ(quorum.ask(create("lost", {{1}})).topics[0].error_code, 0);
+  EXPECT_EQ(quorum.ask(topic_with("lost", {{1}})).topics[0].error_code, 0);
   EXPECT_TRUE(quorum.everybody_agrees());
 }
 
 TEST_F(Failover, TheOldLeaderFollowsAndDecidesOnTheNewHistoryWhenItLeadsAgain) {
-  quorum.send(create("lost", {{0, 1}}));
+  quorum.send(topic_with("lost", {{0, 1}}));
   quorum.elect(1);
   quorum.commit();
-  quorum.ask(create("kept", {{0, 2}}));
+  quorum.ask(topic_with("kept", {{0, 2}}));
   quorum.elect(0);
   quorum.commit();
   for (int id = 1; id < 3; ++id) beat(id);
@@ -113,7 +103,7 @@ TEST_F(Failover, WhatTheNewLeaderNoticedBeforeCounts) {
 }
 
 TEST_F(Failover, ARequestToANodeThatDoesNotLeadIsRefused) {
-  const auto refused = quorum.send(create("x", {{0}}), 1);
+  const auto refused = quorum.send(topic_with("x", {{0}}), 1);
   EXPECT_EQ((*refused)->code(), ErrorCode::kNotController);
 }
 

@@ -11,10 +11,24 @@
 #include "broker/controller/types.h"
 #include "broker/metadata/delta.h"
 #include "broker/metadata/features.h"
+#include "broker/protocol/messages/create_topics_request.h"
 
 namespace broker::controller {
 
 inline constexpr ErrorCode code_of(std::int16_t number) { return static_cast<ErrorCode>(number); }
+
+/// Asks for a topic whose partitions have replicas as given.
+inline protocol::CreateTopicsRequest topic_with(
+    const std::string& name, const std::vector<std::vector<std::int32_t>>& replicas) {
+  protocol::CreateTopicsRequest request;
+  auto& topic = request.topics.emplace_back();
+  topic.name = name;
+  topic.num_partitions = -1;
+  topic.replication_factor = -1;
+  for (std::size_t i = 0; i < replicas.size(); ++i)
+    topic.assignments.push_back({static_cast<std::int32_t>(i), replicas[i]});
+  return request;
+}
 
 /// A cluster's image without log and clock: decide, replay, look.
 class World {

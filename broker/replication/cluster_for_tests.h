@@ -210,18 +210,8 @@ class TestCluster {
     std::sort(ids.begin(), ids.end());
     return ids;
   }
-  /// To brokers that the controller reaches.
   void publish() {
-    const auto image = std::make_shared<const metadata::MetadataImage>(image_);
-    for (const auto& each : brokers_) {
-      Broker& b = *each;
-      if (!b.replicas || cut_off_.contains(b.id) || behind.contains(b.id.value)) continue;
-      metadata::MetadataUpdate update{image, metadata::diff(*b.image, *image)};
-      b.image = image;
-      strand(b.id.value).post([&b, update] {
-        if (b.replicas) b.replicas->apply(update);
-      });
-    }
+    hand_out_image();
     world.run();
   }
   std::set<int> behind;  // brokers that learn nothing new
@@ -291,6 +281,19 @@ class TestCluster {
   TestWorld world;
 
  private:
+  /// To brokers that the controller reaches.
+  void hand_out_image() {
+    const auto image = std::make_shared<const metadata::MetadataImage>(image_);
+    for (const auto& each : brokers_) {
+      Broker& b = *each;
+      if (!b.replicas || cut_off_.contains(b.id) || behind.contains(b.id.value)) continue;
+      metadata::MetadataUpdate update{image, metadata::diff(*b.image, *image)};
+      b.image = image;
+      strand(b.id.value).post([&b, update] {
+        if (b.replicas) b.replicas->apply(update);
+      });
+    }
+  }
   void alter_partition(Broker& from, protocol::AlterPartitionRequest request,
                        UniqueFunction<void(Result<protocol::AlterPartitionResponse>)> done);
   void deliver(BrokerId from, BrokerId to, Task task);
@@ -459,18 +462,7 @@ inline void TestCluster::alter_partition(
   image_.topics.by_id.set(kTopic, changed);
   answer(std::move(response));
   // Behind the answer, and not from inside it.
-  strand(from.id.value).post([this] {
-    const auto image = std::make_shared<const metadata::MetadataImage>(image_);
-    for (const auto& each : brokers_) {
-      Broker& b = *each;
-      if (!b.replicas || cut_off_.contains(b.id) || behind.contains(b.id.value)) continue;
-      metadata::MetadataUpdate update{image, metadata::diff(*b.image, *image)};
-      b.image = image;
-      strand(b.id.value).post([&b, update] {
-        if (b.replicas) b.replicas->apply(update);
-      });
-    }
-  });
+  strand(from.id.value).post([this] { hand_out_image(); });
 }
 
 }  // namespace broker::replication::testing

@@ -75,6 +75,22 @@ class _Reader:
             self.raw(self.varint())
 
 
+def _exactly(connection, count):
+    data = bytearray()
+    while len(data) < count:
+        part = connection.recv(count - len(data))
+        if not part:
+            raise ConnectionError("closed by the broker")
+        data += part
+    return bytes(data)
+
+
+def exchange(connection, frame):
+    """Sends one request on a socket; the answer from its correlation id on."""
+    connection.sendall(struct.pack(">i", len(frame)) + frame)
+    return _exactly(connection, struct.unpack(">i", _exactly(connection, 4))[0])
+
+
 def _text(value):
     return struct.pack(">h", -1) if value is None else struct.pack(">h", len(value)) + value.encode()
 
@@ -122,19 +138,9 @@ class Admin:
     def __exit__(self, *_):
         self.close()
 
-    def _exactly(self, count):
-        data = bytearray()
-        while len(data) < count:
-            part = self._socket.recv(count - len(data))
-            if not part:
-                raise ConnectionError("closed by the broker")
-            data += part
-        return bytes(data)
-
     def _call(self, api, version, body, flexible=False):
         frame = struct.pack(">hhi", api, version, 1) + _text("test") + (b"\0" if flexible else b"") + body
-        self._socket.sendall(struct.pack(">i", len(frame)) + frame)
-        answer = _Reader(self._exactly(struct.unpack(">i", self._exactly(4))[0]))
+        answer = _Reader(exchange(self._socket, frame))
         answer.take("i")
         if flexible:
             answer.tags()
