@@ -15,6 +15,7 @@ class ActiveShard final : public std::enable_shared_from_this<ActiveShard> {
   ActiveShard(const CoordinatorOptions& options, io::Strand& strand,
               replication::Partition& partition, std::unique_ptr<Shard> shard);
 
+  void on_epoch(LeaderEpoch epoch) { shard_->on_epoch(epoch); }
   /// Reads the partition's log, a chunk per turn of the loop.
   void load();
   /// kNone when operations may run; else why not.

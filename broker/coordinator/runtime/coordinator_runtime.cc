@@ -77,14 +77,15 @@ void CoordinatorRuntime::run_on_all(std::function<Output(Shard&, const Now&)> op
   }
 }
 
-void CoordinatorRuntime::on_become_leader(replication::Partition& partition, LeaderEpoch) {
+void CoordinatorRuntime::on_become_leader(replication::Partition& partition, LeaderEpoch epoch) {
   const std::size_t strand = strand_index();
   std::shared_ptr<ActiveShard>& shard = shards_[strand][partition.id().partition];
   // Leading on in a new epoch changes nothing: the state is that of this very log. A shard that
   // could not load gets another chance.
-  if (shard && shard->availability() != ErrorCode::kNotCoordinator) return;
+  if (shard && shard->availability() != ErrorCode::kNotCoordinator) return shard->on_epoch(epoch);
   shard = std::make_shared<ActiveShard>(options_, replicas_.strands().shard(strand), partition,
                                         factory_(partition.id().partition));
+  shard->on_epoch(epoch);
   shard->load();
 }
 

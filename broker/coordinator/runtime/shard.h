@@ -16,6 +16,8 @@ class Shard {
   /// changes. Record types of a newer version are skipped. An error means the log cannot be
   /// understood; the shard stays out of service.
   virtual Result<void> replay(const Record& record) = 0;
+  /// The epoch that this broker leads the partition in, at first before anything is replayed.
+  virtual void on_epoch(LeaderEpoch) {}
   /// After the last record of the log: arms session timers and the like.
   virtual void on_loaded(const Now& now) = 0;
   /// Does what is due. Called at or after wake_at().
