@@ -10,7 +10,7 @@
 
 namespace broker::storage {
 
-/// The content of recovery-point-, replication- and log-start-offset-checkpoint:
+/// The content of recovery-point-, replication-, log-start- and cleaner-offset-checkpoint:
 /// "0\n<n>\n<topic> <partition> <offset>\n"...
 using OffsetCheckpoint = std::map<TopicPartition, Offset>;
 

@@ -107,7 +107,9 @@ LogPositions Log::positions(Offset high_watermark) const {
           .recovery_point = recovery_point_,
           .log_start_offset = log_start_offset_,
           .high_watermark = high_watermark,
-          .log_start_was_raised = log_start_offset_ > segments_.begin()->first};
+          .log_start_was_raised = log_start_offset_ > segments_.begin()->first,
+          .first_dirty_offset =
+              options_.cleanup_compact ? std::optional(first_dirty_offset_) : std::nullopt};
 }
 
 std::uint64_t Log::size_bytes() const {
@@ -233,6 +235,7 @@ Result<void> Log::close(WallMs now) {
 }
 
 void Log::retire() {
+  abandon_cleaning();
   for (auto& [base, segment] : segments_) {
     for (const std::string& path : segment->paths()) files_.forget(path);
   }

@@ -17,6 +17,7 @@
 #include "broker/storage/file_cache.h"
 #include "broker/storage/flush_job.h"
 #include "broker/storage/leader_epoch_cache.h"
+#include "broker/storage/log_cleaning.h"
 #include "broker/storage/log_options.h"
 #include "broker/storage/producer_state_manager.h"
 #include "broker/storage/segment.h"
@@ -30,6 +31,7 @@ struct OpenContext {
   bool clean_shutdown = false;  // else everything from the recovery point on is checked
   Offset recovery_point{0};     // first offset not known to be on disk
   Offset log_start_offset{0};   // from the checkpoint; only raised above the first segment
+  std::optional<Offset> first_dirty_offset;  // where the cleaner goes on
   WallMs now = 0;
 };
 
@@ -52,6 +54,7 @@ struct LogPositions {
   Offset high_watermark;
   /// Where deletion (not segments) put the log start; else the checkpoint has no line for the log.
   bool log_start_was_raised = false;
+  std::optional<Offset> first_dirty_offset = {};  // of a compacted log
 };
 
 struct RetentionResult {
@@ -158,6 +161,28 @@ class Log {
   /// delay is over.
   Result<RetentionResult> apply_retention(Offset high_watermark, WallMs now);
 
+  // --- Compaction (log_clean.cc)
+
+  /// How much could be compacted, given that nothing at or above `last_stable_offset` may be.
+  /// nullopt unless cleanup.policy says compact, and while a cleaning is under way.
+  Result<std::optional<Cleanable>> cleanable(Offset last_stable_offset, WallMs now);
+  /// Until end_cleaning(), fail_cleaning() or abandon_cleaning() retention deletes no segments.
+  Result<std::unique_ptr<LogCleaning>> begin_cleaning(const Cleanable& what,
+                                                      const CleanerLimits& limits, WallMs now);
+  /// False once the log was truncated below what is cleaned, or closed: the cleaning is to be given
+  /// up.
+  bool is_cleaning(const LogCleaning& cleaning) const {
+    return cleaning_ == cleaning.plan().id && !failed();
+  }
+  /// Puts cleaning.ready() into the place of the segments it was made from: whatever crash comes
+  /// meanwhile, the next open finds the old ones or the new one.
+  Result<void> swap_cleaned(const LogCleaning& cleaning, WallMs now);
+  /// The pass is over: what it read is clean now.
+  void end_cleaning(const LogCleaning& cleaning);
+  void abandon_cleaning() { cleaning_.reset(); }
+  /// A step failed: the log stays as it is, unless it is the log's own disk that failed.
+  Result<void> fail_cleaning(const LogCleaning& cleaning, const Error& error);
+
   void update_options(LogOptions options) { options_ = std::move(options); }
 
   /// The id of partition.metadata. nullopt when the file is missing.
@@ -181,11 +206,15 @@ class Log {
   // opening (log_loader.cc)
   Result<void> load(const OpenContext& context);
   Result<std::vector<std::string>> list_and_tidy();
+  /// Completes or undoes swaps of cleaned segments that a crash interrupted (log_clean.cc).
+  Result<void> finish_swaps();
+  Result<void> remove_replaced(Offset base, const std::vector<std::string>& names);
   Result<void> load_segments(const std::vector<std::string>& names, WallMs now);
   Result<void> load_topic_id();
   Result<void> load_epochs();
-  /// Checks everything from the segment that holds `from` on. Sets the log end.
-  Result<void> recover(Offset from, WallMs now);
+  /// Checks everything from the segment that holds `from` on. Sets the log end. A segment above
+  /// `gaps_up_to` that does not begin where the one before it ends is not believed.
+  Result<void> recover(Offset from, Offset gaps_up_to, WallMs now);
   Result<void> drop_segments_from(Segments::iterator first);
   /// Newest usable snapshot at or below `offset`, then the batches up to it. Newer snapshots go.
   Result<void> rebuild_producers(Offset offset, WallMs now);
@@ -212,10 +241,17 @@ class Log {
   Offset last_flushed(Offset recovery_point) const;
   Result<void> write_epochs();
 
+  // compaction (log_clean.cc)
+  void note_cut(Offset offset);
+  Result<std::int64_t> compaction_delay(Offset first_dirty, WallMs now);
+  Result<Offset> first_uncleanable(Offset first_dirty, Offset last_stable_offset, WallMs now);
+  Result<void> replace_segments(const LogCleaning::Ready& ready, WallMs now);
+
   // shortening (log_retention.cc)
   /// Whether the oldest segment is to go, by the log start, size or time.
   Result<bool> oldest_is_due(Offset high_watermark, WallMs now);
-  /// Renames its files to .deleted; they go after file_delete_delay_ms.
+  /// Renames a segment's files to .deleted; they go after file_delete_delay_ms.
+  Result<void> doom(const std::vector<std::string>& paths, WallMs now);
   Result<void> delete_oldest_segment(WallMs now, RetentionResult& result);
   Result<RetentionResult> delete_old_segments(Offset high_watermark, WallMs now);
   Result<void> remove_due_files(WallMs now);
@@ -249,6 +285,10 @@ class Log {
     WallMs due = 0;
   };
   std::vector<DoomedFile> doomed_;
+  Offset first_dirty_offset_{0};           // below it everything was compacted, if it still is here
+  std::optional<std::uint64_t> cleaning_;  // id of the one under way
+  Offset cleaning_end_;                    // it touches nothing at or above
+  std::uint64_t last_cleaning_ = 0;
   std::optional<Error> failure_;
 };
 

@@ -149,8 +149,12 @@ Result<void> Log::write(const Slices& bytes, std::span<const BatchParts> batches
   }
   const Offset last = batches.back().header.last_offset();
   ASSIGN_OR_RETURN(const bool roll, active().should_roll(size, max_timestamp, last, options_, now));
-  // A follower's first batch may lie behind the log end: compaction left a gap at the leader.
-  if (roll) RETURN_IF_ERROR(roll_to(batches.front().header.base_offset(), now));
+  // A follower's first batch may lie behind the log end: compaction left a gap at the leader. It
+  // lies inside a segment, if that can be: between two it would look like a loss to recovery.
+  if (roll) {
+    const bool reaches = last - log_end_offset_ <= INT32_MAX;
+    RETURN_IF_ERROR(roll_to(reaches ? log_end_offset_ : batches.front().header.base_offset(), now));
+  }
 
   closed_on_disk_ = false;
   RETURN_IF_ERROR(active().append(bytes, batches, options_));

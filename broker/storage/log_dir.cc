@@ -15,6 +15,7 @@ constexpr const char* kCleanShutdownName = "/.kafka_cleanshutdown";
 constexpr const char* kRecoveryPointName = "/recovery-point-offset-checkpoint";
 constexpr const char* kLogStartName = "/log-start-offset-checkpoint";
 constexpr const char* kHighWatermarkName = "/replication-offset-checkpoint";
+constexpr const char* kCleanerName = "/cleaner-offset-checkpoint";
 constexpr std::size_t kMaxNameBytes = 255;
 
 /// A malformed checkpoint of these costs a longer start, not data.
@@ -61,6 +62,7 @@ Result<std::unique_ptr<LogDir>> LogDir::open(io::FileSystem& fs, std::string pat
   ASSIGN_OR_RETURN(dir->log_starts_, read_or_reset(fs, dir->path_ + kLogStartName));
   ASSIGN_OR_RETURN(dir->high_watermarks_,
                    read_offset_checkpoint(fs, dir->path_ + kHighWatermarkName));
+  ASSIGN_OR_RETURN(dir->first_dirty_offsets_, read_or_reset(fs, dir->path_ + kCleanerName));
   RETURN_IF_ERROR(dir->consume_clean_marker());
   return dir;
 }
@@ -95,6 +97,10 @@ Result<void> LogDir::write_log_starts(const OffsetCheckpoint& offsets) {
 }
 Result<void> LogDir::write_high_watermarks(const OffsetCheckpoint& offsets) {
   return write_offset_checkpoint(fs_, path_ + kHighWatermarkName, offsets);
+}
+
+Result<void> LogDir::write_first_dirty_offsets(const OffsetCheckpoint& offsets) {
+  return write_offset_checkpoint(fs_, path_ + kCleanerName, offsets);
 }
 
 Result<void> LogDir::write_clean_shutdown(std::optional<BrokerEpoch> epoch) {

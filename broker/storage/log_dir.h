@@ -43,10 +43,13 @@ class LogDir {
   const OffsetCheckpoint& recovery_points() const { return recovery_points_; }
   const OffsetCheckpoint& log_starts() const { return log_starts_; }
   const OffsetCheckpoint& high_watermarks() const { return high_watermarks_; }
+  /// First dirty offsets of compacted logs; a malformed file counts as empty.
+  const OffsetCheckpoint& first_dirty_offsets() const { return first_dirty_offsets_; }
 
   Result<void> write_recovery_points(const OffsetCheckpoint& offsets);
   Result<void> write_log_starts(const OffsetCheckpoint& offsets);
   Result<void> write_high_watermarks(const OffsetCheckpoint& offsets);
+  Result<void> write_first_dirty_offsets(const OffsetCheckpoint& offsets);
   /// The last thing a clean stop does.
   Result<void> write_clean_shutdown(std::optional<BrokerEpoch> epoch);
 
@@ -69,7 +72,7 @@ class LogDir {
   MetaProperties meta_;
   bool clean_ = false;
   std::optional<BrokerEpoch> previous_epoch_;
-  OffsetCheckpoint recovery_points_, log_starts_, high_watermarks_;
+  OffsetCheckpoint recovery_points_, log_starts_, high_watermarks_, first_dirty_offsets_;
 };
 
 }  // namespace broker::storage

@@ -33,6 +33,7 @@ Result<void> Log::load(const OpenContext& context) {
   RETURN_IF_ERROR(load_segments(names, context.now));
   if (segments_.empty()) RETURN_IF_ERROR(create_segment(context.log_start_offset, context.now));
   log_start_offset_ = std::max(segments_.begin()->first, context.log_start_offset);
+  first_dirty_offset_ = context.first_dirty_offset.value_or(log_start_offset_);
   RETURN_IF_ERROR(load_epochs());
 
   bool clean = context.clean_shutdown;
@@ -49,10 +50,13 @@ Result<void> Log::load(const OpenContext& context) {
     }
   }
   if (!clean) {
-    RETURN_IF_ERROR(recover(last_flushed(context.recovery_point), context.now));
+    RETURN_IF_ERROR(
+        recover(last_flushed(context.recovery_point), context.recovery_point, context.now));
     // What was on disk for certain is gone: the checkpoint is not about this log.
     if (log_end_offset_ < context.recovery_point) {
-      RETURN_IF_ERROR(recover(segments_.begin()->first, context.now));
+      // Only what Kafka's cleaner wrote has gaps between segments.
+      RETURN_IF_ERROR(recover(segments_.begin()->first,
+                              Offset{options_.cleanup_compact ? INT64_MAX : 0}, context.now));
     }
     ASSIGN_OR_RETURN(log_end_offset_, active().make_active());
   }
@@ -75,18 +79,12 @@ Result<void> Log::load(const OpenContext& context) {
 }
 
 Result<std::vector<std::string>> Log::list_and_tidy() {
+  RETURN_IF_ERROR(finish_swaps());
   ASSIGN_OR_RETURN(auto names, fs_.list(directory_));
-  for (const std::string& name : names) {
-    if (name.ends_with(".swap")) {
-      return Error{ErrorCode::kKafkaStorageError,
-                   directory_ + "/" + name +
-                       ": a compaction was interrupted, let the broker that began it finish it"};
-    }
-  }
   std::erase_if(names, [&](const std::string& name) {
     const bool leftover =
         (name.ends_with(kDeletedSuffix) && !name.ends_with(kSnapshotDeletedSuffix)) ||
-        name.ends_with(".cleaned") || name.ends_with(".tmp");
+        name.ends_with(kCleanedSuffix) || name.ends_with(".tmp");
     if (leftover) (void)fs_.remove(directory_ + "/" + name);  // tried again at the next start
     return leftover;
   });
@@ -151,7 +149,7 @@ Result<void> Log::load_epochs() {
   return {};
 }
 
-Result<void> Log::recover(Offset from, WallMs now) {
+Result<void> Log::recover(Offset from, Offset gaps_up_to, WallMs now) {
   const auto first = segment_for(from);
   log_end_offset_ = first->first;
   epochs_.truncate_from_end(first->first);
@@ -163,7 +161,7 @@ Result<void> Log::recover(Offset from, WallMs now) {
       return Error{ErrorCode::kKafkaStorageError,
                    segment.path(kLogSuffix) + " begins inside the segment before it"};
     }
-    if (it != first && it->first > log_end_offset_ && !options_.cleanup_compact &&
+    if (it != first && it->first > log_end_offset_ && it->first > gaps_up_to &&
         !has_defect(Defect::kHolesAccepted)) {
       // The power failed when the end of the segment before had not been written and this one had.
       log_warn("storage", "a segment begins behind the end of the one before it",

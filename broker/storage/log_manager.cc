@@ -20,6 +20,7 @@ Result<std::unique_ptr<LogManager>> LogManager::open(io::FileSystem& fs,
   manager->recovery_points_ = manager->dir_->recovery_points();
   manager->log_starts_ = manager->dir_->log_starts();
   manager->high_watermarks_ = manager->dir_->high_watermarks();
+  manager->first_dirty_offsets_ = manager->dir_->first_dirty_offsets();
   return manager;
 }
 
@@ -30,6 +31,9 @@ OpenContext LogManager::open_context(const TopicPartition& partition, WallMs now
   }
   if (const auto it = log_starts_.find(partition); it != log_starts_.end()) {
     context.log_start_offset = it->second;
+  }
+  if (const auto it = first_dirty_offsets_.find(partition); it != first_dirty_offsets_.end()) {
+    context.first_dirty_offset = it->second;
   }
   return context;
 }
@@ -100,6 +104,7 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
       if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
       log_starts_.erase(partition);
       high_watermarks_.erase(partition);
+      note_first_dirty(partition, std::nullopt);
     }
     auto opened = Log::open(*files_, path, partition, options, context);
     if (!opened.ok()) {
@@ -142,6 +147,7 @@ Result<std::string> LogManager::rename_away(const TopicPartition& partition,
   if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
   log_starts_.erase(partition);
   high_watermarks_.erase(partition);
+  note_first_dirty(partition, std::nullopt);
   return path;
 }
 
@@ -178,7 +184,18 @@ Result<void> LogManager::remove_doomed(WallMs now) {
   return {};
 }
 
+void LogManager::note_first_dirty(const TopicPartition& partition, std::optional<Offset> offset) {
+  if (!offset) {
+    if (first_dirty_offsets_.erase(partition) > 0) first_dirty_offsets_changed_ = true;
+    return;
+  }
+  const auto [it, is_new] = first_dirty_offsets_.try_emplace(partition, *offset);
+  if (is_new || it->second != *offset) first_dirty_offsets_changed_ = true;
+  it->second = *offset;
+}
+
 void LogManager::note(const LogPositions& positions) {
+  note_first_dirty(positions.partition, positions.first_dirty_offset);
   recovery_points_[positions.partition] = positions.recovery_point;
   high_watermarks_[positions.partition] = positions.high_watermark;
   if (positions.log_start_was_raised) {
@@ -195,6 +212,10 @@ Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
   RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
   recovery_points_too_high_ = false;
   RETURN_IF_ERROR(dir_->write_log_starts(log_starts_));
+  if (first_dirty_offsets_changed_) {
+    RETURN_IF_ERROR(dir_->write_first_dirty_offsets(first_dirty_offsets_));
+    first_dirty_offsets_changed_ = false;
+  }
   return dir_->write_high_watermarks(high_watermarks_);
 }
 

@@ -68,7 +68,8 @@ class LogManager {
   /// Removes doomed directories whose delay is over.
   Result<void> remove_doomed(WallMs now);
 
-  /// Writes the recovery-point, high-watermark and log-start checkpoints. `positions`: of all logs,
+  /// Writes the recovery-point, high-watermark and log-start checkpoints, and the cleaner's where
+  /// it changed. `positions`: of all logs,
   /// gathered from their strands. A partition that is not in it keeps the values last written.
   Result<void> checkpoint(std::span<const LogPositions> positions);
 
@@ -82,6 +83,7 @@ class LogManager {
   /// Takes the log out and renames its directory; returns the new path.
   Result<std::string> rename_away(const TopicPartition& partition, std::string_view suffix);
   void note(const LogPositions& positions);
+  void note_first_dirty(const TopicPartition& partition, std::optional<Offset> offset);
   void note_recovered(const Log& log);
   Result<void> lower_recovery_points();
 
@@ -97,6 +99,8 @@ class LogManager {
   Rng rng_;
   std::map<TopicPartition, std::shared_ptr<Log>> logs_;
   OffsetCheckpoint recovery_points_, log_starts_, high_watermarks_;
+  OffsetCheckpoint first_dirty_offsets_;
+  bool first_dirty_offsets_changed_ = false;
   bool recovery_points_too_high_ = false;  // those in the file
   std::vector<Doomed> doomed_;
   bool a_log_failed_ = false;

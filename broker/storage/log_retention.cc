@@ -39,6 +39,7 @@ Result<void> Log::truncate_segments_to(Offset offset, WallMs now) {
 void Log::note_truncation(Offset offset) {
   recovery_point_ = std::min(recovery_point_, offset);
   flush_bound_ = std::min(flush_bound_, offset);
+  note_cut(offset);
 }
 
 Result<void> Log::truncate_fully_and_start_at(Offset offset, WallMs now) {
@@ -105,12 +106,7 @@ Result<bool> Log::oldest_is_due(Offset high_watermark, WallMs now) {
   return now - timestamp > options_.retention_ms;
 }
 
-Result<void> Log::delete_oldest_segment(WallMs now, RetentionResult& result) {
-  if (segments_.size() == 1) RETURN_IF_ERROR(roll_to(log_end_offset_, now));
-  const auto oldest = segments_.begin();
-  Segment& segment = *oldest->second;
-  auto paths = segment.paths();
-  paths.push_back(segment.path(kSnapshotSuffix));
+Result<void> Log::doom(const std::vector<std::string>& paths, WallMs now) {
   for (const std::string& path : paths) {
     files_.forget(path);
     const std::string doomed = path + std::string(kDeletedSuffix);
@@ -121,6 +117,16 @@ Result<void> Log::delete_oldest_segment(WallMs now, RetentionResult& result) {
       return renamed;
     }
   }
+  return {};
+}
+
+Result<void> Log::delete_oldest_segment(WallMs now, RetentionResult& result) {
+  if (segments_.size() == 1) RETURN_IF_ERROR(roll_to(log_end_offset_, now));
+  const auto oldest = segments_.begin();
+  Segment& segment = *oldest->second;
+  auto paths = segment.paths();
+  paths.push_back(segment.path(kSnapshotSuffix));
+  RETURN_IF_ERROR(doom(paths, now));
   result.segments_deleted += 1;
   result.bytes_deleted += segment.size_bytes();
   segments_.erase(oldest);
@@ -130,7 +136,7 @@ Result<void> Log::delete_oldest_segment(WallMs now, RetentionResult& result) {
 
 Result<RetentionResult> Log::delete_old_segments(Offset high_watermark, WallMs now) {
   RetentionResult result;
-  while (true) {
+  while (!cleaning_) {  // what is being replaced must not go meanwhile
     ASSIGN_OR_RETURN(const bool due, oldest_is_due(high_watermark, now));
     if (!due) break;
     RETURN_IF_ERROR(delete_oldest_segment(now, result));

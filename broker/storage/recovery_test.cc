@@ -153,13 +153,48 @@ TEST_F(RecoveryTest, LeftoversOfDeletionsAndLostSegmentsAreRemoved) {
   EXPECT_TRUE(dir_.names(".cleaned").empty());
 }
 
-TEST_F(RecoveryTest, AnInterruptedCompactionIsRefusedNotDestroyed) {
+TEST_F(RecoveryTest, ACompactionThatWasDecidedIsFinished) {
+  for (int i = 0; i < 3; ++i) {
+    append();
+    ASSERT_TRUE(log_->roll(kNow).ok());
+  }
+  append();
+  const std::string first = dir_.read("00000000000000000000.log");
+  const std::string third = dir_.read("00000000000000000002.log");
+  log_ = nullptr;
+  // Of the three, the second one's record did not stay. Kafka renames the log first: an index may
+  // have its last name already, or be missing.
+  dir_.write("00000000000000000000.log.swap", first + third);
+  dir_.write("00000000000000000000.timeindex.swap", "");
+  dir_.write("00000000000000000001.log.deleted", "x");
+  open(false);
+  EXPECT_EQ(base_offsets(), (std::vector<std::int64_t>{0, 2, 3}));
+  EXPECT_EQ(dir_.names(".log"),
+            (std::vector<std::string>{"00000000000000000000.log", "00000000000000000003.log"}));
+  EXPECT_TRUE(dir_.names(".swap").empty());
+}
+
+TEST_F(RecoveryTest, ACompactionThatWasNotDecidedIsUndone) {
+  append();
+  ASSERT_TRUE(log_->roll(kNow).ok());
+  append();
+  log_ = nullptr;
+  dir_.write("00000000000000000000.log.swap", "");
+  dir_.write("00000000000000000000.index.cleaned", "");
+  open(false);
+  EXPECT_EQ(base_offsets(), (std::vector<std::int64_t>{0, 1}));
+  EXPECT_TRUE(dir_.names(".swap").empty());
+  EXPECT_TRUE(dir_.names(".cleaned").empty());
+}
+
+TEST_F(RecoveryTest, ASwapThatIsNotWholeIsRefusedAndNothingIsDestroyed) {
   append();
   log_ = nullptr;
   dir_.write("00000000000000000000.log.swap", "x");
   const auto opened = Log::open(files_, dir_.path(), {"orders", 0}, options_, {.now = kNow});
   EXPECT_EQ(opened.code(), ErrorCode::kKafkaStorageError);
   EXPECT_FALSE(dir_.names(".swap").empty());
+  EXPECT_FALSE(dir_.names(".log").empty());
 }
 
 TEST_F(RecoveryTest, AMissingOrDamagedEpochCheckpointIsRebuilt) {

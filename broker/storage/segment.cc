@@ -33,17 +33,19 @@ std::optional<Offset> parse_segment_file_name(std::string_view name, std::string
   return Offset{offset};
 }
 
-Segment::Segment(FileCache& files, const std::string& directory, Offset base_offset, WallMs created)
+Segment::Segment(FileCache& files, const std::string& directory, Offset base_offset, WallMs created,
+                 std::string_view state)
     : files_(files),
       directory_(directory),
       base_offset_(base_offset),
+      state_(state),
       offset_index_(files, path(kIndexSuffix), base_offset),
       time_index_(files, path(kTimeIndexSuffix), base_offset),
       max_timestamp_{-1, base_offset},
       created_(created) {}
 
 std::string Segment::path(std::string_view suffix) const {
-  return directory_ + "/" + segment_file_name(base_offset_, suffix);
+  return directory_ + "/" + segment_file_name(base_offset_, suffix) + state_;
 }
 
 std::vector<std::string> Segment::paths() const {
@@ -51,8 +53,9 @@ std::vector<std::string> Segment::paths() const {
 }
 
 Result<std::unique_ptr<Segment>> Segment::create(FileCache& files, const std::string& directory,
-                                                 Offset base_offset, WallMs now) {
-  std::unique_ptr<Segment> segment(new Segment(files, directory, base_offset, now));
+                                                 Offset base_offset, WallMs now,
+                                                 std::string_view state) {
+  std::unique_ptr<Segment> segment(new Segment(files, directory, base_offset, now, state));
   ASSIGN_OR_RETURN(segment->active_file_,
                    files.file_system().open(segment->path(kLogSuffix), io::OpenMode::kCreateNew));
   RETURN_IF_ERROR(segment->clear_indexes());
@@ -117,20 +120,29 @@ Result<bool> Segment::should_roll(std::uint64_t incoming_bytes, WallMs incoming_
       time_index_.size_bytes() + TimeIndex::kEntryBytes > index_bytes) {
     return true;
   }
+  ASSIGN_OR_RETURN(const WallMs first, first_timestamp());
+  // Record time drives rolling, so that a replayed log has the same segments; the clock only where
+  // records carry no time.
+  const std::int64_t waited = first >= 0 ? incoming_max_timestamp - first : now - created_;
+  const auto jitter = static_cast<std::int64_t>(
+      Rng(static_cast<std::uint64_t>(base_offset_.value + created_))
+          .below(static_cast<std::uint64_t>(std::max<std::int64_t>(options.segment_jitter_ms, 0))));
+  return waited > options.segment_ms - jitter;
+}
+
+Result<WallMs> Segment::first_timestamp() {
   if (!first_timestamp_) {
     ASSIGN_OR_RETURN(const auto log, file());
     BatchScanner scanner(*log, 0, size_);
     ASSIGN_OR_RETURN(const auto first, scanner.next());
     first_timestamp_ = first ? first->header().max_timestamp() : record::kNoTimestamp;
   }
-  // Record time drives rolling, so that a replayed log has the same segments; the clock only where
-  // records carry no time.
-  const std::int64_t waited =
-      *first_timestamp_ >= 0 ? incoming_max_timestamp - *first_timestamp_ : now - created_;
-  const auto jitter = static_cast<std::int64_t>(
-      Rng(static_cast<std::uint64_t>(base_offset_.value + created_))
-          .below(static_cast<std::uint64_t>(std::max<std::int64_t>(options.segment_jitter_ms, 0))));
-  return waited > options.segment_ms - jitter;
+  return *first_timestamp_;
+}
+
+Result<std::size_t> Segment::index_bytes() {
+  RETURN_IF_ERROR(ensure_indexes());
+  return std::max(offset_index_.size_bytes(), time_index_.size_bytes());
 }
 
 Result<Offset> Segment::make_active() {

@@ -43,6 +43,9 @@ inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kTxnIndexSuffix = ".txnindex";
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr std::string_view kDeletedSuffix = ".deleted";
+// Behind the others, while a compaction replaces segments (log_clean.cc).
+inline constexpr std::string_view kCleanedSuffix = ".cleaned";
+inline constexpr std::string_view kSwapSuffix = ".swap";
 
 /// A batch about to be written; both parts point into the bytes that go with it.
 struct BatchParts {
@@ -54,9 +57,11 @@ struct BatchParts {
 /// its file open; the others go through the FileCache, their indexes are looked at on first use.
 class Segment {
  public:
-  /// A new, empty segment. Errors: kKafkaStorageError when the file exists.
+  /// A new, empty segment, whose files' names end in `state`. Errors: kKafkaStorageError when the
+  /// file exists.
   static Result<std::unique_ptr<Segment>> create(FileCache& files, const std::string& directory,
-                                                 Offset base_offset, WallMs now);
+                                                 Offset base_offset, WallMs now,
+                                                 std::string_view state = "");
   /// An existing one, inactive.
   static Result<std::unique_ptr<Segment>> open(FileCache& files, const std::string& directory,
                                                Offset base_offset, WallMs now);
@@ -80,6 +85,10 @@ class Segment {
                                                         std::size_t max_decompressed_bytes);
   /// The largest timestamp and where it is; -1 when no record has one.
   Result<TimePosition> max_timestamp();
+  /// Of the first batch; -1 when there is none. What segment.ms counts from.
+  Result<WallMs> first_timestamp();
+  /// Bytes of the larger of its two indexes.
+  Result<std::size_t> index_bytes();
   /// Wall clock of the last write to the file, for segments without timestamps.
   Result<WallMs> modified();
   Result<std::vector<AbortedTxn>> aborted_transactions();
@@ -110,7 +119,8 @@ class Segment {
   std::vector<std::string> paths() const;
 
  private:
-  Segment(FileCache& files, const std::string& directory, Offset base_offset, WallMs created);
+  Segment(FileCache& files, const std::string& directory, Offset base_offset, WallMs created,
+          std::string_view state = "");
   Result<std::shared_ptr<io::File>> file() const;
   Result<void> ensure_indexes();
   Result<void> rebuild_indexes();
@@ -127,6 +137,7 @@ class Segment {
   FileCache& files_;
   const std::string directory_;
   const Offset base_offset_;
+  const std::string state_;
 
   std::shared_ptr<io::File> active_file_;  // null when inactive
   std::uint64_t size_ = 0;
