@@ -148,6 +148,7 @@ void ReplicaManager::assign(const TopicIdPartition& at,
   assignment.at = at;
   assignment.registration = registration;
   assignment.settings = to_settings(config, options_.replica_lag_time_max);
+  assignment.settings.verify_transactions = verify_transactions_;
   const auto names_this_replica = [&](const char* key) {
     const config::ConfigMap& keys =
         applied_->configs.of({metadata::ConfigResourceType::kTopic, at.topic});

@@ -21,10 +21,11 @@ std::optional<LeaderEpoch> Partition::leader_epoch() const {
   return leader_ ? std::optional(leader_->epoch()) : std::nullopt;
 }
 
-Offset Partition::last_stable_offset() const {
+Offset Partition::last_stable_offset() {
   if (!log_) return high_watermark_;
-  const std::optional<Offset> unstable = log_->first_unstable_offset();
-  return unstable ? std::min(*unstable, high_watermark_) : high_watermark_;
+  const std::optional<Offset> unstable = log_->first_unstable_offset(high_watermark_);
+  if (!unstable) return high_watermark_;
+  return std::min(std::max(*unstable, log_->log_start_offset()), high_watermark_);
 }
 
 Offset Partition::written_end() const {
@@ -59,6 +60,7 @@ void Partition::become_leader(std::shared_ptr<storage::Log> log,
   if (leader_ && leader_->epoch() == registration.leader_epoch) {
     leader_->update(std::move(membership), now);
   } else {
+    end_verifications(ErrorCode::kNotLeaderOrFollower);
     leader_.emplace(self_, std::move(membership), log_->log_end_offset(), now);
     log_->assign_epoch_start(registration.leader_epoch);
     wake_consumers(0, true);
@@ -109,6 +111,7 @@ void Partition::update_settings(const Settings& settings, storage::LogOptions op
 }
 
 void Partition::fail_waiters(ErrorCode reason) {
+  end_verifications(reason);
   for (AppendWaiters* waiters : {&all_waiters_, &flush_waiters_}) {
     AppendWaiters failed;
     failed.swap(*waiters);
@@ -151,6 +154,9 @@ void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
                        "The size of the current ISR is insufficient to satisfy "
                        "min.insync.replicas for partition " +
                            to_string(id_)));
+  if (!is_verified(records))
+    return fail(refuse(ErrorCode::kInvalidTxnState,
+                       "the transaction coordinator was not asked about this partition"));
   std::vector<RecordError> record_errors;
   leader_->before_append(log_->log_end_offset());
   const Result<storage::AppendInfo> appended =
@@ -224,6 +230,7 @@ void Partition::advance_high_watermark(Instant now) {
                                    settings_.replica_lag_time_max, eligible(), now);
   if (next == high_watermark_) return;
   high_watermark_ = next;
+  (void)log_->first_unstable_offset(next);  // forgets what is decided for good
   const std::int64_t bytes = std::max<std::int64_t>(1, bytes_above_high_watermark_);
   bytes_above_high_watermark_ = 0;
   answer_reached(all_waiters_, next);
@@ -293,7 +300,7 @@ void Partition::flush_if_due(WallMs wall) {
 
 // --- Fetch
 
-Offset Partition::fetch_bound(const Reader& reader, Isolation isolation) const {
+Offset Partition::fetch_bound(const Reader& reader, Isolation isolation) {
   if (reader.is_replica()) return log_->log_end_offset();
   return isolation == Isolation::kReadCommitted ? last_stable_offset() : high_watermark_;
 }

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,12 @@ class PartitionHost {
   virtual std::optional<BrokerEpoch> eligible_epoch(BrokerId broker) const = 0;
   /// Asks the controller; on_isr_decision(number, ...) brings its answer.
   virtual void propose_isr(const Partition& partition, std::uint64_t number, IsrChange change) = 0;
+  /// Asks the transaction coordinator; `done` runs later on the partition's strand.
+  using Verified = UniqueFunction<void(ErrorCode)>;
+  virtual void verify_transaction(const Partition& partition, TransactionCheck check,
+                                  Verified done) = 0;
+  virtual Instant now() const = 0;
+  virtual WallMs wall_now() const = 0;
   /// What a follower had not yet on disk (flush.messages=1) is there: it may be told to the leader.
   virtual void on_follower_flushed(Partition& partition) = 0;
 };
@@ -67,6 +74,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
     std::int32_t min_insync_replicas = 1;
     std::chrono::milliseconds replica_lag_time_max{30'000};
     bool flush_before_ack = false;     // flush.messages=1: only what is on disk counts as written
+    bool verify_transactions = true;   // transaction.partition.verification.enable
     bool throttled_as_leader = false;  // towards followers that are not in sync
     bool throttled_as_follower = false;
   };
@@ -107,17 +115,37 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   Offset high_watermark() const { return high_watermark_; }
   /// Up to where read_committed may read.
-  Offset last_stable_offset() const;
+  Offset last_stable_offset();
 
   // --- Requests
 
   /// Appends and calls back when `acks` is satisfied: at once for kNone and (unless flushes count)
   /// kLeader; for kAll when the high watermark has passed, or with kRequestTimedOut after
   /// `timeout`. Errors: kNotLeaderOrFollower, kKafkaStorageError, kNotEnoughReplicas before and
-  /// kNotEnoughReplicasAfterAppend behind the write, and what Log::append_as_leader refuses.
+  /// kNotEnoughReplicasAfterAppend behind the write, kInvalidTxnState for a transaction that was
+  /// not verified, and what Log::append_as_leader refuses.
   /// A repetition by an idempotent producer succeeds with the offsets of the first time.
   void append(const Slice& records, Acks acks, AppendOrigin origin,
               std::chrono::milliseconds timeout, Instant now, WallMs wall, AppendCallback callback);
+
+  /// As append() for a client's transactional batch, verified first.
+  void append_in_transaction(TransactionCheck check, const Slice& records, Acks acks,
+                             std::chrono::milliseconds timeout, AppendCallback callback);
+  /// `done(kNone)`: this producer may append to its transaction, in this very turn at least. Asks
+  /// the coordinator unless the transaction is open here; who asks meanwhile waits in line, so that
+  /// a producer's batches keep their order. A marker or a change of the role in between refuses
+  /// (kInvalidTxnState, kNotLeaderOrFollower): what was verified is then of the past (KIP-890).
+  void verify_transaction(TransactionCheck check, PartitionHost::Verified done);
+  /// Appends a transaction marker with acks=all. Errors: as append(), kInvalidProducerEpoch,
+  /// kTransactionCoordinatorFenced.
+  void append_marker(const record::TxnMarker& marker, std::int16_t transaction_version,
+                     std::chrono::milliseconds timeout, Instant now, WallMs wall,
+                     AppendCallback callback);
+  struct ActiveProducers {
+    ErrorCode error = ErrorCode::kNone;
+    std::map<ProducerId, storage::ProducerState> producers;
+  };
+  ActiveProducers active_producers() const;
 
   /// Whole batches up to `max_bytes`; `at_least_one` lets the first one exceed it (KIP-74). A
   /// replica's fetch also tells how far that replica is. Errors in the result:
@@ -207,6 +235,18 @@ class Partition : public std::enable_shared_from_this<Partition> {
   };
   using AppendWaiters = std::deque<AppendWaiter>;
 
+  // transactions.cc
+  struct Verification {
+    std::uint64_t ticket = 0;
+    ProducerEpoch epoch;
+    bool verified = false;
+    std::vector<PartitionHost::Verified> waiters;
+  };
+  void on_verified(ProducerId producer, std::uint64_t ticket, ErrorCode error);
+  bool is_verified(const Slice& records) const;
+  void end_verification(ProducerId producer, ErrorCode reason);
+  void end_verifications(ErrorCode reason);
+
   void set_role(std::shared_ptr<storage::Log> log,
                 const metadata::PartitionRegistration& registration, const Settings& settings,
                 Offset high_watermark);
@@ -237,7 +277,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void follow_high_watermark(Offset leader_high_watermark);
   Result<bool> cut_off(Offset offset, WallMs wall);
   LeaderState::Eligible eligible() const;
-  Offset fetch_bound(const Reader& reader, Isolation isolation) const;
+  Offset fetch_bound(const Reader& reader, Isolation isolation);
   std::optional<EpochEndOffset> diverging_epoch(const FetchPosition& from) const;
   /// Hands `result` on; goes offline if it says that the log failed.
   template <class T>
@@ -264,6 +304,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool flushing_ = false;
   bool flush_again_ = false;
   std::int64_t bytes_above_high_watermark_ = 0;
+
+  std::map<ProducerId, Verification> verifications_;
+  std::uint64_t verification_tickets_ = 0;
 
   AppendWaiters all_waiters_;    // acks=all, in order of their offsets
   AppendWaiters flush_waiters_;  // acks=1 under flush_before_ack

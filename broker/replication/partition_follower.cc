@@ -43,6 +43,7 @@ void Partition::follow_high_watermark(Offset leader_high_watermark) {
   const Offset next = std::min(leader_high_watermark, log_->log_end_offset());
   if (next <= high_watermark_) return;
   high_watermark_ = next;
+  (void)log_->first_unstable_offset(next);  // forgets what is decided for good
   wake_consumers(1, false);
 }
 

@@ -177,6 +177,14 @@ void PartitionTable::propose_isr(const Partition& partition, std::uint64_t numbe
   });
 }
 
+void PartitionTable::verify_transaction(const Partition& partition, TransactionCheck check,
+                                        Verified done) {
+  TransactionVerifier* verifier = main_.verifier ? main_.verifier() : nullptr;
+  if (!verifier) return done(ErrorCode::kInvalidTxnState);
+  verifier->verify({partition.id().topic, partition.id().partition}, std::move(check),
+                   std::move(done));
+}
+
 void PartitionTable::checkpoint(const Partition& partition,
                                 UniqueFunction<void(const Result<void>&)> done) {
   main_.checkpoint(partition.positions(), std::move(done));

@@ -41,6 +41,8 @@ class PartitionTable final : public PartitionHost {
         checkpoint;
     std::function<void(const PartitionKey&, IsrChange, UniqueFunction<void(IsrDecision)>)>
         propose_isr;
+    /// Null: transactions are refused.
+    std::function<TransactionVerifier*()> verifier;
   };
   /// `peers` null: nobody is followed. `quotas` outlive the table.
   PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers, Quotas& quotas,
@@ -79,6 +81,10 @@ class PartitionTable final : public PartitionHost {
   void on_waiting(const Partition& partition) override;
   std::optional<BrokerEpoch> eligible_epoch(BrokerId broker) const override;
   void propose_isr(const Partition& partition, std::uint64_t number, IsrChange change) override;
+  void verify_transaction(const Partition& partition, TransactionCheck check,
+                          Verified done) override;
+  Instant now() const override { return strand_.now(); }
+  WallMs wall_now() const override { return strand_.wall_now(); }
   void on_follower_flushed(Partition& partition) override;
 
   void collect(MetricsSnapshot& into) const;

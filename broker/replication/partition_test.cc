@@ -21,7 +21,13 @@ class Host final : public PartitionHost {
   std::optional<BrokerEpoch> eligible_epoch(BrokerId) const override { return std::nullopt; }
   void propose_isr(const Partition&, std::uint64_t, IsrChange) override {}
   void on_follower_flushed(Partition&) override {}
+  void verify_transaction(const Partition&, TransactionCheck check, Verified done) override {
+    asked.push_back({std::move(check), std::move(done)});
+  }
+  Instant now() const override { return Instant{} + 1h; }
+  WallMs wall_now() const override { return 1'700'000'000'000; }
   int waiting = 0;
+  std::vector<std::pair<TransactionCheck, Verified>> asked;
 };
 
 /// A partition of two replicas, this broker leading in epoch 1.
@@ -153,6 +159,123 @@ TEST_F(LedPartition, AFailedLogTakesOnlyThePartitionOffline) {
   EXPECT_EQ((*append(batch()))->error, ErrorCode::kKafkaStorageError);
   EXPECT_EQ(fetch(0).error, ErrorCode::kKafkaStorageError);
   EXPECT_TRUE(partition->gauges().offline);
+}
+
+// --- Transactions
+
+Slice in_transaction(std::int32_t sequence, std::int16_t epoch = 0) {
+  record::BatchBuilder builder({.producer_id = ProducerId{9},
+                                .producer_epoch = ProducerEpoch{epoch},
+                                .base_sequence = sequence,
+                                .transactional = true});
+  builder.add(1'700'000'000'000, "key", "value");
+  return builder.build().value();
+}
+
+class Transactional : public LedPartition {
+ protected:
+  Transactional() { lead({kNode}); }
+
+  std::shared_ptr<std::optional<ProduceResult>> produce(Slice records, bool add = true) {
+    auto answer = std::make_shared<std::optional<ProduceResult>>();
+    partition->append_in_transaction(
+        {.transactional_id = "tx", .add_partition = add, .knows_abortable = true}, records,
+        Acks::kAll, 1s, [answer](ProduceResult result) { *answer = std::move(result); });
+    return answer;
+  }
+  ErrorCode mark(bool commit, std::int16_t epoch, std::int32_t coordinator_epoch = 0) {
+    ErrorCode error{};
+    partition->append_marker({commit ? record::ControlType::kCommit : record::ControlType::kAbort,
+                              ProducerId{9}, ProducerEpoch{epoch}, coordinator_epoch},
+                             2, 1s, kStart, 0, [&](ProduceResult r) { error = r.error; });
+    return error;
+  }
+  void answer(ErrorCode error) { std::exchange(host.asked.back().second, nullptr)(error); }
+};
+
+TEST_F(Transactional, TheFirstBatchWaitsForTheCoordinatorAndTheOthersBehindIt) {
+  const auto first = produce(in_transaction(0));
+  const auto second = produce(in_transaction(1));
+  EXPECT_FALSE(first->has_value());
+  ASSERT_EQ(host.asked.size(), 1u);
+  EXPECT_EQ(host.asked[0].first.producer_id, ProducerId{9});
+  answer(ErrorCode::kNone);
+  EXPECT_EQ((*first)->base_offset, Offset{0});
+  EXPECT_EQ((*second)->base_offset, Offset{1});
+  EXPECT_EQ((*produce(in_transaction(2)))->base_offset, Offset{2}) << "it is open now";
+  EXPECT_EQ(host.asked.size(), 1u);
+}
+
+TEST_F(Transactional, ARefusalByTheCoordinatorIsToldAsClientsKnowIt) {
+  const auto refused = produce(in_transaction(0));
+  answer(ErrorCode::kTransactionAbortable);
+  EXPECT_EQ((*refused)->error, ErrorCode::kTransactionAbortable);
+  const auto later = produce(in_transaction(0));
+  answer(ErrorCode::kNotCoordinator);
+  EXPECT_EQ((*later)->error, ErrorCode::kNotEnoughReplicas);
+  EXPECT_EQ(log_->log_end_offset(), Offset{0});
+}
+
+TEST_F(Transactional, AMarkerOvertakesWhatWasVerifiedBeforeIt) {
+  const auto late = produce(in_transaction(0));
+  EXPECT_EQ(mark(false, 1), ErrorCode::kNone);
+  ASSERT_TRUE(late->has_value());
+  EXPECT_EQ((*late)->error, ErrorCode::kInvalidTxnState);
+  answer(ErrorCode::kNone);
+  EXPECT_EQ(log_->log_end_offset(), Offset{1}) << "the marker only";
+}
+
+TEST_F(Transactional, WithoutVerificationNothingGetsIn) {
+  EXPECT_EQ((*append(in_transaction(0)))->error, ErrorCode::kInvalidTxnState);
+  settings.verify_transactions = false;
+  lead({kNode});
+  EXPECT_EQ((*append(in_transaction(0)))->error, ErrorCode::kNone);
+}
+
+TEST_F(Transactional, TheStableOffsetStandsUntilTheMarkerIsReplicated) {
+  lead({kNode, kFollower});
+  const auto first = produce(in_transaction(0));
+  answer(ErrorCode::kNone);
+  append(batch());
+  fetch(2, true);
+  EXPECT_EQ(partition->high_watermark(), Offset{2});
+  EXPECT_EQ(partition->last_stable_offset(), Offset{0});
+  mark(true, 1);
+  EXPECT_EQ(partition->last_stable_offset(), Offset{0});
+  fetch(3, true);
+  EXPECT_EQ(partition->last_stable_offset(), Offset{3});
+}
+
+TEST_F(Transactional, ReadCommittedIsToldWhatWasAborted) {
+  produce(in_transaction(0));
+  answer(ErrorCode::kNone);
+  EXPECT_EQ(mark(false, 0), ErrorCode::kInvalidProducerEpoch);
+  EXPECT_EQ(mark(false, 1, 5), ErrorCode::kNone);
+  EXPECT_EQ(mark(false, 2, 4), ErrorCode::kTransactionCoordinatorFenced);
+  const FetchResult read =
+      partition->fetch({}, {Offset{0}}, 1 << 20, true, Isolation::kReadCommitted, kStart);
+  EXPECT_EQ(read.aborted, (std::vector<AbortedTransaction>{{ProducerId{9}, Offset{0}}}));
+  EXPECT_EQ(read.last_stable_offset, Offset{2});
+}
+
+TEST_F(Transactional, AForgottenEpochDoesNotBeginInTheMiddle) {
+  const auto forgotten = produce(in_transaction(3));
+  answer(ErrorCode::kNone);
+  EXPECT_EQ((*forgotten)->error, ErrorCode::kOutOfOrderSequenceNumber);
+  const auto older = produce(in_transaction(3), false);
+  answer(ErrorCode::kNone);
+  EXPECT_EQ((*older)->error, ErrorCode::kNone) << "an older client's epoch lives on";
+}
+
+TEST_F(Transactional, LosingLeadershipEndsTheQuestion) {
+  const auto waiting = produce(in_transaction(0));
+  partition->become_follower(
+      log_, testing::TestBroker::registration({kNode, kFollower}, {kFollower}, 2, kFollower),
+      settings, Offset{0}, kStart);
+  ASSERT_TRUE(waiting->has_value());
+  EXPECT_EQ((*waiting)->error, ErrorCode::kNotLeaderOrFollower);
+  answer(ErrorCode::kNone);
+  EXPECT_EQ(log_->log_end_offset(), Offset{0});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "broker/common/ids.h"
 #include "broker/common/result.h"
 #include "broker/io/strand.h"
+#include "broker/replication/types.h"
 
 namespace broker::metadata {
 struct BrokerRegistration;
@@ -46,6 +47,17 @@ class PeerConnector {
   virtual std::unique_ptr<PeerConnection> connect(io::Strand& strand,
                                                   const metadata::BrokerRegistration& peer,
                                                   std::string client_id) = 0;
+};
+
+/// Asks the transaction coordinator, wherever it is, whether a partition belongs to a transaction.
+class TransactionVerifier {
+ public:
+  virtual ~TransactionVerifier() = default;
+  /// On any of the shards; `done` runs there, on a later turn, once, unless the node has stopped.
+  /// Errors: what AddPartitionsToTxn says of the partition, kNetworkException, and those of finding
+  /// the coordinator.
+  virtual void verify(const TopicPartition& at, TransactionCheck check,
+                      UniqueFunction<void(ErrorCode)> done) = 0;
 };
 
 /// Brings changes of ISRs to the active controller.

@@ -61,6 +61,7 @@ std::unique_ptr<PartitionTable> ReplicaManager::make_table(std::size_t shard) {
       });
     });
   };
+  main.verifier = [this] { return verifier_; };
   if (isr_batcher_)
     main.propose_isr = [this, &strand](const PartitionKey& key, IsrChange change,
                                        UniqueFunction<void(IsrDecision)> done) {
@@ -86,6 +87,8 @@ void ReplicaManager::update_quotas(const metadata::EffectiveConfigs& configs) {
     if (value) std::from_chars(value->data(), value->data() + value->size(), parsed);
     return parsed;
   };
+  verify_transactions_ =
+      configs.broker("transaction.partition.verification.enable").value_or("true") != "false";
   quotas_->of_broker.leader.set_limit(rate("leader.replication.throttled.rate"));
   quotas_->of_broker.follower.set_limit(rate("follower.replication.throttled.rate"));
 }
@@ -209,8 +212,12 @@ void ReplicaManager::produce(ProducePlan plan, ProduceCallback callback) {
           done(std::move(unknown));
           continue;
         }
-        partition->append(item.records, asked->acks, AppendOrigin::kClient, asked->timeout,
-                          table.strand().now(), table.strand().wall_now(), std::move(done));
+        if (asked->transaction)
+          partition->append_in_transaction(*asked->transaction, item.records, asked->acks,
+                                           asked->timeout, std::move(done));
+        else
+          partition->append(item.records, asked->acks, AppendOrigin::kClient, asked->timeout,
+                            table.strand().now(), table.strand().wall_now(), std::move(done));
       }
     });
   }
@@ -241,6 +248,40 @@ void ReplicaManager::list_offsets(ListOffsetsPlan plan, ListOffsetsCallback call
                                                          const ListOffsetsPartition& asked) {
         return partition.list_offset(reader, asked, isolation);
       },
+      std::move(callback));
+}
+
+void ReplicaManager::write_markers(std::vector<MarkerPartition> markers,
+                                   std::chrono::milliseconds timeout, MarkersCallback callback) {
+  if (markers.empty()) return callback({});
+  io::Strand& origin = strands_.current();
+  auto gather = std::make_shared<Gather<ErrorCode>>();
+  gather->answers.resize(markers.size());
+  gather->left = markers.size();
+  gather->callback = std::move(callback);
+  for (std::size_t i = 0; i < markers.size(); ++i) {
+    PartitionTable& table = home_table(markers[i].at);
+    run_on(table.strand(), [&table, &origin, gather, i, timeout, item = std::move(markers[i])] {
+      auto done = [gather, i, &origin](ProduceResult result) {
+        run_on(origin, [gather, i, error = result.error] { gather->add({{i, error}}); });
+      };
+      Partition* partition = table.find(item.at.topic_id, item.at.partition);
+      if (!partition) {
+        ProduceResult unknown;
+        unknown.error = ErrorCode::kNotLeaderOrFollower;
+        return done(std::move(unknown));
+      }
+      partition->append_marker(item.marker, item.transaction_version, timeout, table.strand().now(),
+                               table.strand().wall_now(), std::move(done));
+    });
+  }
+}
+
+void ReplicaManager::active_producers(std::vector<ProducersPartition> asked,
+                                      ProducersCallback callback) {
+  scatter<ProducersPartition, Partition::ActiveProducers>(
+      std::move(asked),
+      [](Partition& partition, const ProducersPartition&) { return partition.active_producers(); },
       std::move(callback));
 }
 

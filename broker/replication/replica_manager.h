@@ -87,6 +87,10 @@ class ReplicaManager {
   /// On main, before the first apply().
   void listen(const std::string& topic, LeadershipListener& listener);
 
+  /// On main, before the first apply(): who is asked about transactions. Outlives this. Without,
+  /// transactions are refused.
+  void set_transaction_verifier(TransactionVerifier& verifier) { verifier_ = &verifier; }
+
   /// On main, after every registration of this broker, before its image is applied: followers name
   /// the epoch in their fetches, leaders in their AlterPartition requests. Until the first call
   /// neither is sent.
@@ -121,6 +125,20 @@ class ReplicaManager {
   using ReplicaFetchCallback = UniqueFunction<void(protocol::FetchResponse)>;
   void serve_replica(protocol::FetchRequest request, ReplicaFetchCallback callback);
   void list_offsets(ListOffsetsPlan plan, ListOffsetsCallback callback);
+  /// Appends a transaction marker to a partition that this broker leads.
+  struct MarkerPartition {
+    TopicIdPartition at;
+    record::TxnMarker marker;
+    std::int16_t transaction_version = 0;
+  };
+  using MarkersCallback = UniqueFunction<void(std::vector<ErrorCode>)>;
+  void write_markers(std::vector<MarkerPartition> markers, std::chrono::milliseconds timeout,
+                     MarkersCallback callback);
+  struct ProducersPartition {
+    TopicIdPartition at;
+  };
+  using ProducersCallback = UniqueFunction<void(std::vector<Partition::ActiveProducers>)>;
+  void active_producers(std::vector<ProducersPartition> asked, ProducersCallback callback);
   void end_of_epochs(std::vector<EpochEndPartition> asked, EpochEndCallback callback);
   void delete_records(std::vector<DeleteRecordsPartition> asked, DeleteRecordsCallback callback);
 
@@ -165,6 +183,7 @@ class ReplicaManager {
 
   std::vector<std::unique_ptr<PartitionTable>> tables_;     // by shard
   std::vector<std::unique_ptr<ReplicaSessions>> sessions_;  // by shard
+  TransactionVerifier* verifier_ = nullptr;
   std::unique_ptr<IsrBatcher> isr_batcher_;  // on main; null: ISRs are only the controller's affair
   // On main.
   std::map<std::string, LeadershipListener*> listeners_;
@@ -173,6 +192,7 @@ class ReplicaManager {
   std::set<TopicPartition> leaving_;  // their strands still use the logs that are to be removed
   std::map<TopicPartition, storage::LogPositions> checkpointed_;
   io::TimerId checkpoint_timer_ = io::kNoTimer;
+  bool verify_transactions_ = true;
   bool stopping_ = false;
 };
 

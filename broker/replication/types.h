@@ -61,6 +61,16 @@ struct ProduceResult {
   CurrentLeader current_leader;
 };
 
+/// What a partition asks the transaction coordinator before the first batch of a transaction
+/// (KIP-890).
+struct TransactionCheck {
+  std::string transactional_id;
+  ProducerId producer_id;
+  ProducerEpoch producer_epoch;
+  bool add_partition = false;    // to the transaction; else it must belong to it already
+  bool knows_abortable = false;  // the client understands kTransactionAbortable
+};
+
 struct ProducePartition {
   TopicIdPartition at;
   Slice records;  // one or more record batches, as sent
@@ -70,6 +80,8 @@ struct ProducePlan {
   Acks acks = Acks::kAll;
   std::chrono::milliseconds timeout{30'000};  // how long acks=all waits for the ISR
   std::vector<ProducePartition> partitions;
+  /// Of a transactional producer; whose id and epoch is in the batches.
+  std::optional<TransactionCheck> transaction;
 };
 
 /// Results stand in the order of the plan's partitions.

@@ -115,8 +115,10 @@ class Log {
   Offset log_start_offset() const { return log_start_offset_; }
   Offset log_end_offset() const { return log_end_offset_; }
   Offset recovery_point() const { return recovery_point_; }
-  /// First offset of the oldest transaction still open.
-  std::optional<Offset> first_unstable_offset() const { return producers_.first_unstable_offset(); }
+  /// First offset of the oldest transaction that is undecided, as far as `high_watermark` tells.
+  std::optional<Offset> first_unstable_offset(Offset high_watermark) {
+    return producers_.first_unstable_offset(high_watermark);
+  }
   LogPositions positions(Offset high_watermark) const;
   std::uint64_t size_bytes() const;
   std::size_t segment_count() const { return segments_.size(); }

@@ -164,21 +164,40 @@ TEST_F(LogTest, ProducerStateSurvivesARestartOfEitherKind) {
 TEST_F(LogTest, AnAbortedTransactionIsInTheIndexAndOpenOnesHoldTheUnstableOffset) {
   append({.producer_id = 7, .sequence = 0, .transactional = true});
   append({.producer_id = 8, .sequence = 0, .transactional = true});
-  EXPECT_EQ(log_->first_unstable_offset(), Offset{0});
+  EXPECT_EQ(log_->first_unstable_offset(Offset{2}), Offset{0});
   const auto mark = [&](std::int64_t id, record::ControlType type) {
     const Slice marker = record::make_txn_marker({type, ProducerId{id}, ProducerEpoch{0}, 3}, kNow);
     return log_->append_as_leader(marker, LeaderEpoch{1}, AppendOrigin::kCoordinator, kNow);
   };
   ASSERT_TRUE(mark(7, record::ControlType::kAbort).ok());
-  EXPECT_EQ(log_->first_unstable_offset(), Offset{1});
+  EXPECT_EQ(log_->first_unstable_offset(Offset{2}), Offset{0}) << "the marker may be lost";
+  EXPECT_EQ(log_->first_unstable_offset(Offset{3}), Offset{1});
   ASSERT_TRUE(mark(8, record::ControlType::kCommit).ok());
-  EXPECT_FALSE(log_->first_unstable_offset().has_value());
+  EXPECT_FALSE(log_->first_unstable_offset(Offset{4}).has_value());
 
   const std::vector<AbortedTxn> expected{{ProducerId{7}, Offset{0}, Offset{2}, Offset{1}}};
   EXPECT_EQ(log_->aborted_transactions(Offset{0}, Offset{4}).value(), expected);
   crash();
   EXPECT_EQ(log_->aborted_transactions(Offset{0}, Offset{4}).value(), expected);
-  EXPECT_FALSE(log_->first_unstable_offset().has_value());
+  EXPECT_FALSE(log_->first_unstable_offset(Offset{4}).has_value());
+}
+
+TEST_F(LogTest, OpenTransactionsAreStillOpenAfterAStop) {
+  append({.producer_id = 7, .sequence = 0, .transactional = true});
+  append({});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(log_->producers().has_open_transaction(ProducerId{7}, ProducerEpoch{0}));
+    EXPECT_EQ(log_->first_unstable_offset(Offset{2}), Offset{0});
+    if (i == 0) restart_cleanly();
+  }
+  const Slice marker = record::make_txn_marker(
+      {record::ControlType::kAbort, ProducerId{7}, ProducerEpoch{1}, 3}, kNow);
+  ASSERT_TRUE(
+      log_->append_as_leader(marker, LeaderEpoch{1}, AppendOrigin::kCoordinator, kNow).ok());
+  EXPECT_EQ(log_->aborted_transactions(Offset{0}, Offset{3}).value().size(), 1u);
+  EXPECT_EQ(try_append({.producer_id = 7, .producer_epoch = 0, .sequence = 1}).code(),
+            ErrorCode::kInvalidProducerEpoch);
+  EXPECT_TRUE(try_append({.producer_id = 7, .producer_epoch = 1, .sequence = 0}).ok());
 }
 
 TEST_F(LogTest, AFollowerWritesTheLeadersBytesAndIgnoresACutBatch) {

@@ -48,6 +48,9 @@ Result<std::optional<ProducerBatch>> ProducerStateManager::check(
   if (it == producers_.end()) return new_batch;  // expired or never seen: any sequence is good
   const ProducerState& state = it->second;
   if (header.producer_epoch() < state.epoch) return fenced(who(header), state.epoch);
+  if (state.current_txn_first_offset && !header.is_transactional()) {
+    return Error{ErrorCode::kInvalidTxnState, who(header) + " is in a transaction here"};
+  }
   if (origin != record::AppendOrigin::kClient) return new_batch;
 
   if (header.producer_epoch() != state.epoch) {
@@ -70,10 +73,15 @@ Result<std::optional<ProducerBatch>> ProducerStateManager::check(
   return new_batch;
 }
 
-Result<void> ProducerStateManager::check_marker(const record::TxnMarker& marker) const {
+Result<void> ProducerStateManager::check_marker(const record::TxnMarker& marker,
+                                                std::int16_t transaction_version) const {
+  constexpr std::int16_t kEpochBumpVersion = 2;
   const auto it = producers_.find(marker.producer_id);
   if (it == producers_.end()) return {};
-  if (marker.producer_epoch < it->second.epoch) {
+  const bool stale = transaction_version >= kEpochBumpVersion &&
+                     marker.producer_epoch == it->second.epoch &&
+                     it->second.current_txn_first_offset.has_value();
+  if (marker.producer_epoch < it->second.epoch || stale) {
     return fenced("a marker of producer " + std::to_string(marker.producer_id.value) + " epoch " +
                       std::to_string(marker.producer_epoch.value),
                   it->second.epoch);
@@ -101,6 +109,7 @@ void ProducerStateManager::update(const record::BatchHeader& header) {
   state.last_timestamp = header.max_timestamp();
   if (header.is_transactional() && !state.current_txn_first_offset) {
     state.current_txn_first_offset = header.base_offset();
+    open_.insert(header.base_offset());
   }
 }
 
@@ -114,18 +123,28 @@ std::optional<AbortedTxn> ProducerStateManager::update_marker(const record::TxnM
   state.coordinator_epoch = marker.coordinator_epoch;
   state.last_timestamp = timestamp;
   const auto first_offset = std::exchange(state.current_txn_first_offset, std::nullopt);
-  if (!first_offset || marker.type != record::ControlType::kAbort) return std::nullopt;
+  if (!first_offset) return std::nullopt;
+  open_.erase(*first_offset);
+  closed_.emplace_back(*first_offset, offset);
+  if (marker.type != record::ControlType::kAbort) return std::nullopt;
   return AbortedTxn{.producer_id = marker.producer_id,
                     .first_offset = *first_offset,
                     .last_offset = offset,
-                    .last_stable_offset = first_unstable_offset().value_or(offset + 1)};
+                    .last_stable_offset = open_.empty() ? offset + 1 : *open_.begin()};
 }
 
-std::optional<Offset> ProducerStateManager::first_unstable_offset() const {
+bool ProducerStateManager::has_open_transaction(ProducerId producer, ProducerEpoch epoch) const {
+  const auto it = producers_.find(producer);
+  return it != producers_.end() && it->second.epoch == epoch &&
+         it->second.current_txn_first_offset.has_value();
+}
+
+std::optional<Offset> ProducerStateManager::first_unstable_offset(Offset high_watermark) {
+  while (!closed_.empty() && closed_.front().second < high_watermark) closed_.pop_front();
   std::optional<Offset> first;
-  for (const auto& [id, state] : producers_) {
-    if (!state.current_txn_first_offset) continue;
-    if (!first || *state.current_txn_first_offset < *first) first = state.current_txn_first_offset;
+  if (!open_.empty()) first = *open_.begin();
+  for (const auto& [first_offset, marker] : closed_) {
+    if (!first || first_offset < *first) first = first_offset;
   }
   return first;
 }
@@ -187,6 +206,7 @@ Result<ProducerStateManager> ProducerStateManager::from_snapshot(
       state.current_txn_first_offset = Offset{first};
     }
     if (is_expired(state, now, expiration_ms)) continue;
+    if (state.current_txn_first_offset) manager.open_.insert(*state.current_txn_first_offset);
     manager.producers_[ProducerId{load_be<std::int64_t>(p)}] = std::move(state);
   }
   return manager;

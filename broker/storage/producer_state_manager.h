@@ -1,9 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "broker/common/ids.h"
@@ -47,13 +50,18 @@ struct ProducerState {
 class ProducerStateManager {
  public:
   /// Whether a leader may append `header`. A value is the earlier batch that this one repeats: it
-  /// must not be written again. Errors: kInvalidProducerEpoch, kOutOfOrderSequenceNumber.
+  /// must not be written again. Errors: kInvalidProducerEpoch, kOutOfOrderSequenceNumber,
+  /// kInvalidTxnState for a batch without a transaction in the middle of one.
   /// Only a client's sequences are checked, a coordinator's epoch is.
   Result<std::optional<ProducerBatch>> check(const record::BatchHeader& header,
                                              record::AppendOrigin origin) const;
-  /// As check(), for a transaction marker. Errors: kInvalidProducerEpoch,
-  /// kTransactionCoordinatorFenced.
-  Result<void> check_marker(const record::TxnMarker& marker) const;
+  /// As check(), for a transaction marker. From `transaction_version` 2 on (KIP-890) its epoch is a
+  /// new one, unless it repeats a marker that closed the transaction. Errors:
+  /// kInvalidProducerEpoch, kTransactionCoordinatorFenced.
+  Result<void> check_marker(const record::TxnMarker& marker,
+                            std::int16_t transaction_version = 0) const;
+  /// Whether a transaction of this producer is open, by a batch with this epoch.
+  bool has_open_transaction(ProducerId producer, ProducerEpoch epoch) const;
 
   /// Folds in a batch that is in the log. No checks: what is in the log is true.
   void update(const record::BatchHeader& header);
@@ -61,10 +69,12 @@ class ProducerStateManager {
   std::optional<AbortedTxn> update_marker(const record::TxnMarker& marker, Offset offset,
                                           WallMs timestamp);
 
-  std::optional<Offset> first_unstable_offset() const;
+  /// Of the oldest transaction that is open, or whose marker is not below `high_watermark`: until
+  /// then the decision could be lost with this broker. High watermarks do not fall.
+  std::optional<Offset> first_unstable_offset(Offset high_watermark);
   /// Forgets producers without an open transaction whose last batch is `expiration_ms` old.
   void expire(WallMs now, std::int64_t expiration_ms);
-  void clear() { producers_.clear(); }
+  void clear() { *this = {}; }
 
   const std::map<ProducerId, ProducerState>& producers() const { return producers_; }
 
@@ -77,6 +87,10 @@ class ProducerStateManager {
 
  private:
   std::map<ProducerId, ProducerState> producers_;  // ordered, so that snapshots are reproducible
+  std::set<Offset> open_;                          // first offsets of open transactions
+  /// Closed ones whose marker may not be replicated yet: first offset, offset of the marker; in the
+  /// order of the markers.
+  std::deque<std::pair<Offset, Offset>> closed_;
 };
 
 }  // namespace broker::storage

@@ -129,6 +129,27 @@ TEST_F(ProducerStateTest, MarkersAreFencedByBothEpochs) {
   EXPECT_EQ(state_.check_marker(marker).code(), ErrorCode::kInvalidProducerEpoch);
 }
 
+TEST_F(ProducerStateTest, AMarkerOfKip890BringsAnEpochAndMayBeRepeated) {
+  const Slice open = make_batch({.producer_id = 1, .sequence = 0, .transactional = true});
+  state_.update(record::BatchHeader(open.span()));
+  record::TxnMarker marker{record::ControlType::kCommit, ProducerId{1}, ProducerEpoch{0}, 7};
+  EXPECT_EQ(state_.check_marker(marker, 2).code(), ErrorCode::kInvalidProducerEpoch);
+  EXPECT_TRUE(state_.check_marker(marker, 1).ok()) << "before KIP-890 the epoch stays";
+  marker.producer_epoch = ProducerEpoch{1};
+  EXPECT_TRUE(state_.check_marker(marker, 2).ok());
+  state_.update_marker(marker, Offset{1}, kNow);
+  EXPECT_TRUE(state_.check_marker(marker, 2).ok());
+  EXPECT_EQ(code(0, 1), ErrorCode::kInvalidProducerEpoch);
+  EXPECT_EQ(code(1, 1), ErrorCode::kOutOfOrderSequenceNumber);
+  EXPECT_EQ(code(1, 0), ErrorCode::kNone);
+}
+
+TEST_F(ProducerStateTest, NothingGoesPastAnOpenTransaction) {
+  const Slice open = make_batch({.producer_id = 1, .sequence = 0, .transactional = true});
+  state_.update(record::BatchHeader(open.span()));
+  EXPECT_EQ(code(0, 1), ErrorCode::kInvalidTxnState);
+}
+
 TEST_F(ProducerStateTest, IdleProducersExpireUnlessInATransaction) {
   ASSERT_EQ(code(0, 0), ErrorCode::kNone);
   state_.expire(kNow + 999, 1000);
