@@ -97,6 +97,8 @@ Output GroupShard::delete_group(
   if (result.error_code == 0) {
     for (const auto& [at, offset] : group->offsets)
       out.records.push_back(offset_tombstone(group_id, at.first, at.second));
+    for (const auto& at : pending_.of(group_id))
+      out.records.push_back(offset_tombstone(group_id, at.first, at.second));
     out.records.push_back(group_tombstone(group_id));
   }
   out.on_committed.push_back(

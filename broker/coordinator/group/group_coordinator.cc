@@ -252,6 +252,7 @@ void GroupCoordinator::offset_commit(CallContext call, protocol::OffsetCommitReq
 
 void GroupCoordinator::offset_fetch(CallContext call, protocol::OffsetFetchRequest request,
                                     Reply<protocol::OffsetFetchResponse> reply) {
+  const bool stable = request.require_stable;
   const std::int16_t version = call.version;
   const auto groups =
       std::make_shared<const std::vector<protocol::OffsetFetchRequest::OffsetFetchRequestGroup>>(
@@ -270,18 +271,18 @@ void GroupCoordinator::offset_fetch(CallContext call, protocol::OffsetFetchReque
   if (groups->empty()) return done({});
   const auto gather = std::make_shared<InOrder<OffsetGroup>>(groups->size(), std::move(done));
   for (std::size_t i = 0; i < groups->size(); ++i) {
-    on_group<OffsetGroup>((*groups)[i].group_id, gather->slot(i),
-                          [groups, i](GroupShard& shard, const Now&, Reply<OffsetGroup> answer) {
-                            return shard.fetch_offsets((*groups)[i], std::move(answer));
-                          },
-                          [groups, i](ErrorCode error) {
-                            OffsetGroup group;
-                            group.group_id = (*groups)[i].group_id;
-                            group.error_code = wire(error == ErrorCode::kCoordinatorNotAvailable
-                                                        ? ErrorCode::kNotCoordinator
-                                                        : error);
-                            return group;
-                          });
+    on_group<OffsetGroup>(
+        (*groups)[i].group_id, gather->slot(i),
+        [groups, i, stable](GroupShard& shard, const Now&, Reply<OffsetGroup> answer) {
+          return shard.fetch_offsets((*groups)[i], stable, std::move(answer));
+        },
+        [groups, i](ErrorCode error) {
+          OffsetGroup group;
+          group.group_id = (*groups)[i].group_id;
+          group.error_code = wire(
+              error == ErrorCode::kCoordinatorNotAvailable ? ErrorCode::kNotCoordinator : error);
+          return group;
+        });
   }
 }
 

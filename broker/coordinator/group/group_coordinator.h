@@ -21,6 +21,7 @@
 #include "broker/protocol/messages/offset_delete_request.h"
 #include "broker/protocol/messages/offset_fetch_request.h"
 #include "broker/protocol/messages/sync_group_request.h"
+#include "broker/protocol/messages/txn_offset_commit_request.h"
 
 namespace broker::coordinator::group {
 
@@ -59,6 +60,14 @@ class GroupCoordinator {
                    Reply<protocol::LeaveGroupResponse> reply);
   void offset_commit(CallContext call, protocol::OffsetCommitRequest request,
                      Reply<protocol::OffsetCommitResponse> reply);
+  /// `check` names the transaction as TxnOffsetCommit does; its coordinator is asked first.
+  void txn_offset_commit(replication::TransactionCheck check,
+                         protocol::TxnOffsetCommitRequest request,
+                         Reply<protocol::TxnOffsetCommitResponse> reply);
+  /// A transaction with offsets in this partition of __consumer_offsets is over. Errors: those of
+  /// CoordinatorRuntime::write_marker().
+  void end_transaction(std::int32_t partition, const record::TxnMarker& marker,
+                       std::int16_t transaction_version, Reply<ErrorCode> reply);
   /// Versions below 8 name one group: its answer stands in `topics` and `error_code`, as the wire
   /// has it.
   void offset_fetch(CallContext call, protocol::OffsetFetchRequest request,

@@ -93,14 +93,19 @@ Output GroupShard::commit_offsets(const CallContext& call, const OffsetCommitReq
 }
 
 Output GroupShard::fetch_offsets(
-    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request,
+    const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request, bool require_stable,
     Reply<protocol::OffsetFetchResponse::OffsetFetchResponseGroup> reply) const {
   protocol::OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   const Group* group = find(request.group_id);
-  const auto add = [](auto& topic, std::int32_t partition, const CommittedOffset& offset) {
+  const auto add = [&](auto& topic, std::int32_t partition, const CommittedOffset& offset) {
     auto& entry = topic.partitions.emplace_back();
     entry.partition_index = partition;
+    if (require_stable && pending_.contains(request.group_id, {topic.name, partition})) {
+      entry.committed_offset = -1;
+      entry.error_code = wire(ErrorCode::kUnstableOffsetCommit);
+      return;
+    }
     entry.committed_offset = offset.offset;
     entry.committed_leader_epoch = offset.leader_epoch;
     entry.metadata = offset.metadata;
@@ -191,6 +196,11 @@ Output GroupShard::forget_topics(const std::set<std::string>& topics) const {
     for (const auto& [at, offset] : group.offsets)
       if (topics.contains(at.first))
         out.records.push_back(offset_tombstone(id, at.first, at.second));
+  for (const auto& [producer, groups] : pending_.all())
+    for (const auto& [id, offsets] : groups)
+      for (const auto& [at, offset] : offsets)
+        if (topics.contains(at.first))
+          out.records.push_back(offset_tombstone(id, at.first, at.second));
   return out;
 }
 
@@ -231,7 +241,8 @@ void GroupShard::expire_offsets(const Now& now, Output& out) {
     for (const auto& [at, offset] : group.offsets) {
       const auto base = expiry_base(group, subscribed, at.first, offset);
       if (expired >= kMaxTombstones ||
-          !has_expired(base, offset, now.wall, options_.offsets_retention))
+          !has_expired(base, offset, now.wall, options_.offsets_retention) ||
+          pending_.contains(id, at))
         continue;
       out.records.push_back(offset_tombstone(id, at.first, at.second));
       --left;
@@ -239,7 +250,7 @@ void GroupShard::expire_offsets(const Now& now, Output& out) {
     }
     if (group.is_unused() && group.generation == 0) never_written.push_back(id);
     if (group.generation == 0 || left > 0 || group.state != State::kEmpty ||
-        !group.pending_members.empty())
+        !group.pending_members.empty() || pending_.has(id))
       continue;
     out.records.push_back(group_tombstone(id));
     ++expired;

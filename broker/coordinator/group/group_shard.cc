@@ -109,6 +109,7 @@ Result<void> GroupShard::replay(const Record& record) {
 Result<void> GroupShard::replay_offset(const protocol::OffsetCommitKey& key,
                                        const std::optional<protocol::OffsetCommitValue>& value) {
   if (!value) {
+    pending_.drop(key.group, {key.topic, key.partition});
     Group* known = find_mutable(key.group);
     if (!known) return {};
     known->offsets.erase({key.topic, key.partition});
@@ -123,6 +124,7 @@ Result<void> GroupShard::replay_offset(const protocol::OffsetCommitKey& key,
       .commit_timestamp = value->commit_timestamp,
       .expire_timestamp = value->expire_timestamp,
       .topic_id = value->topic_id,
+      .order = next_record_++,
   };
   return {};
 }

@@ -12,6 +12,7 @@
 #include "broker/coordinator/group/group_state.h"
 #include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
+#include "broker/coordinator/group/pending_offsets.h"
 #include "broker/coordinator/runtime/shard.h"
 #include "broker/protocol/messages/delete_groups_response.h"
 #include "broker/protocol/messages/describe_groups_response.h"
@@ -22,6 +23,7 @@
 #include "broker/protocol/messages/offset_delete_response.h"
 #include "broker/protocol/messages/offset_fetch_request.h"
 #include "broker/protocol/messages/offset_fetch_response.h"
+#include "broker/protocol/messages/txn_offset_commit_response.h"
 
 namespace broker::protocol {
 struct GroupMetadataKey;
@@ -34,6 +36,7 @@ struct OffsetCommitRequest;
 struct OffsetCommitValue;
 struct OffsetDeleteRequest;
 struct SyncGroupRequest;
+struct TxnOffsetCommitRequest;
 }  // namespace broker::protocol
 
 namespace broker::coordinator::group {
@@ -61,6 +64,8 @@ class GroupShard final : public Shard {
   ~GroupShard() override;
 
   Result<void> replay(const Record& record) override;
+  Result<void> replay_pending(TransactionalProducer producer, const Record& record) override;
+  void replay_end(ProducerId producer, bool committed) override;
   void on_loaded(const Now& now) override;
   Output tick(const Now& now) override;
   std::optional<Instant> wake_at() const override;
@@ -77,8 +82,14 @@ class GroupShard final : public Shard {
 
   Output commit_offsets(const CallContext& call, const protocol::OffsetCommitRequest& request,
                         const Now& now, Reply<protocol::OffsetCommitResponse> reply);
+  /// In force when the transaction is committed.
+  Output commit_offsets_in_transaction(const protocol::TxnOffsetCommitRequest& request,
+                                       const Now& now,
+                                       Reply<protocol::TxnOffsetCommitResponse> reply) const;
   /// One entry of a batched OffsetFetch (v8+ form, whatever the version on the wire).
+  /// `require_stable`: offsets that an open transaction is about to change are refused.
   Output fetch_offsets(const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& request,
+                       bool require_stable,
                        Reply<protocol::OffsetFetchResponse::OffsetFetchResponseGroup> reply) const;
   Output delete_offsets(const protocol::OffsetDeleteRequest& request,
                         Reply<protocol::OffsetDeleteResponse> reply) const;
@@ -148,11 +159,16 @@ class GroupShard final : public Shard {
                          const Now& now);
   void expire_offsets(const Now& now, Output& out);
 
+  // group_transactions.cc
+  ErrorCode check_transactional_commit(const protocol::TxnOffsetCommitRequest& request) const;
+
   const GroupOptions options_;
   Rng rng_;
   std::map<std::string, Group> groups_;
   std::multimap<Instant, Timer> timers_;
+  PendingOffsets pending_;
   std::uint64_t next_order_ = 0;
+  std::uint64_t next_record_ = 0;
   Instant next_expiry_check_{};
 };
 

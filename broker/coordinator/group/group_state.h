@@ -66,6 +66,7 @@ struct CommittedOffset {
   WallMs commit_timestamp = 0;
   WallMs expire_timestamp = -1;  // -1: the group's rules decide
   Uuid topic_id;                 // zero when the commit named the topic only
+  std::uint64_t order = 0;  // of its record: what is decided late does not undo what came later
 
   bool operator==(const CommittedOffset&) const = default;
 };

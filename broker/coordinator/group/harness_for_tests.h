@@ -54,7 +54,9 @@ class Harness {
   void carry_out(Output output) {
     if (write_error == ErrorCode::kNone || output.records.empty()) {
       for (const Record& record : output.records) {
-        CHECK(shard->replay(record).ok());
+        CHECK((output.transaction ? shard->replay_pending(*output.transaction, record)
+                                  : shard->replay(record))
+                  .ok());
         log.push_back(record);
       }
       for (auto& each : output.on_committed) each(ErrorCode::kNone);
@@ -171,7 +173,7 @@ class Harness {
     asked.topic_id = topic_id;
     asked.partition_indexes = {0};
     auto answer = promise<protocol::OffsetFetchResponse::OffsetFetchResponseGroup>();
-    carry_out(shard->fetch_offsets(request, keep(answer)));
+    carry_out(shard->fetch_offsets(request, false, keep(answer)));
     return (*answer)->topics[0].partitions[0].committed_offset;
   }
 

@@ -5,6 +5,7 @@
 #include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/record/batch_builder.h"
+#include "broker/record/control_batch.h"
 #include "broker/record/record_iterator.h"
 
 namespace broker::coordinator {
@@ -42,9 +43,16 @@ void answer(std::vector<CommitCallback>& callbacks, ErrorCode error) {
   for (CommitCallback& callback : taken) callback(error);
 }
 
-Result<Slice> to_batch(const std::vector<Record>& records, WallMs wall) {
-  record::BatchBuilder builder;
-  for (const Record& each : records) {
+Result<Slice> to_batch(const Output& output, WallMs wall) {
+  record::BatchOptions options;
+  if (output.transaction) {
+    options.producer_id = output.transaction->id;
+    options.producer_epoch = output.transaction->epoch;
+    options.base_sequence = 0;  // of coordinators' batches nobody looks at it
+    options.transactional = true;
+  }
+  record::BatchBuilder builder(options);
+  for (const Record& each : output.records) {
     const auto value = each.value ? std::optional<record::Bytes>(each.value->span()) : std::nullopt;
     builder.add(wall, each.key.span(), value);
   }
@@ -108,18 +116,35 @@ Result<void> ActiveShard::replay_batches(const Slice& batches) {
   while (true) {
     ASSIGN_OR_RETURN(const std::optional<record::Batch> batch, reader.next());
     if (!batch) return {};
-    if (batch->header().is_control()) continue;
-    ASSIGN_OR_RETURN(record::RecordIterator records, record::RecordIterator::open(*batch));
-    while (true) {
-      ASSIGN_OR_RETURN(const std::optional<record::RecordView> view, records.next());
-      if (!view) break;
-      if (view->offset < next_to_load_ || !view->key) continue;
-      Record record{Slice::borrowed(*view->key), std::nullopt};
-      if (view->value) record.value = Slice::borrowed(*view->value);
-      RETURN_IF_ERROR(shard_->replay(record));
-      ++records_loaded_;
-    }
+    RETURN_IF_ERROR(replay_batch(*batch));
   }
+}
+
+Result<void> ActiveShard::replay_batch(const record::Batch& batch) {
+  const record::BatchHeader header = batch.header();
+  if (header.is_control()) {
+    ASSIGN_OR_RETURN(const auto marker, record::parse_txn_marker(batch));
+    if (marker && header.base_offset() >= next_to_load_)
+      shard_->replay_end(marker->producer_id, marker->type == record::ControlType::kCommit);
+    return {};
+  }
+  std::optional<TransactionalProducer> transaction;
+  if (header.is_transactional()) transaction = {header.producer_id(), header.producer_epoch()};
+  ASSIGN_OR_RETURN(record::RecordIterator records, record::RecordIterator::open(batch));
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<record::RecordView> view, records.next());
+    if (!view) return {};
+    if (view->offset < next_to_load_ || !view->key) continue;
+    Record record{Slice::borrowed(*view->key), std::nullopt};
+    if (view->value) record.value = Slice::borrowed(*view->value);
+    RETURN_IF_ERROR(replay(transaction, record));
+    ++records_loaded_;
+  }
+}
+
+Result<void> ActiveShard::replay(const std::optional<TransactionalProducer>& transaction,
+                                 const Record& record) {
+  return transaction ? shard_->replay_pending(*transaction, record) : shard_->replay(record);
 }
 
 void ActiveShard::loading_done(Offset end) {
@@ -179,25 +204,34 @@ void ActiveShard::carry_out(Output output) {
   if (state_ == State::kActive) arm_timer();
 }
 
-void ActiveShard::write(Output output) {
-  const Now time = now();
-  const Result<Slice> batch = to_batch(output.records, time.wall);
-  if (!batch.ok()) return answer(output.on_committed, ErrorCode::kUnknownServerError);
+std::shared_ptr<ActiveShard::Write> ActiveShard::begin_write(
+    std::vector<CommitCallback> callbacks) {
   auto pending = std::make_shared<Write>();
-  pending->callbacks = std::move(output.on_committed);
+  pending->callbacks = std::move(callbacks);
   pending->in_append = true;
   outstanding_.push_back(pending);
+  return pending;
+}
+
+replication::Partition::AppendCallback ActiveShard::ends(const std::shared_ptr<Write>& write) {
+  return [self = shared_from_this(), write](replication::ProduceResult result) {
+    write->outcome = result.error;
+    if (!write->in_append) self->on_write_done(write);
+  };
+}
+
+void ActiveShard::write(Output output) {
+  const Now time = now();
+  const Result<Slice> batch = to_batch(output, time.wall);
+  if (!batch.ok()) return answer(output.on_committed, ErrorCode::kUnknownServerError);
+  const auto pending = begin_write(std::move(output.on_committed));
   partition_->append(*batch, replication::Acks::kAll, replication::AppendOrigin::kCoordinator,
-                     options_.write_timeout, time.now, time.wall,
-                     [self = shared_from_this(), pending](replication::ProduceResult result) {
-                       pending->outcome = result.error;
-                       if (!pending->in_append) self->on_write_done(pending);
-                     });
+                     options_.write_timeout, time.now, time.wall, ends(pending));
   pending->in_append = false;
   if (is_in_log(pending->outcome)) {
     written_end_ = partition_->log()->log_end_offset();
     for (const Record& each : output.records) {
-      const Result<void> replayed = shard_->replay(each);
+      const Result<void> replayed = replay(output.transaction, each);
       if (!replayed.ok()) return fail(replayed.error());
     }
   }
@@ -206,6 +240,40 @@ void ActiveShard::write(Output output) {
     pending->callbacks.clear();
   }
   if (pending->outcome) on_write_done(pending);
+}
+
+// --- Transactions
+
+void ActiveShard::run_in_transaction(replication::TransactionCheck check,
+                                     CoordinatorRuntime::Operation operation,
+                                     CoordinatorRuntime::Refusal refused) {
+  partition_->verify_transaction(std::move(check),
+                                 [self = shared_from_this(), operation = std::move(operation),
+                                  refused = std::move(refused)](ErrorCode error) mutable {
+                                   if (error != ErrorCode::kNone) return refused(error);
+                                   // The coordinator may have moved while its partition's leader
+                                   // asked.
+                                   if (self->state_ != State::kActive)
+                                     return refused(ErrorCode::kNotCoordinator);
+                                   self->run(std::move(operation));
+                                 });
+}
+
+void ActiveShard::write_marker(const record::TxnMarker& marker, std::int16_t transaction_version,
+                               CommitCallback done) {
+  const Now time = now();
+  std::vector<CommitCallback> callbacks;
+  callbacks.push_back(std::move(done));
+  const auto pending = begin_write(std::move(callbacks));
+  partition_->append_marker(marker, transaction_version, options_.write_timeout, time.now,
+                            time.wall, ends(pending));
+  pending->in_append = false;
+  if (is_in_log(pending->outcome)) {
+    written_end_ = partition_->log()->log_end_offset();
+    shard_->replay_end(marker.producer_id, marker.type == record::ControlType::kCommit);
+  }
+  if (pending->outcome) on_write_done(pending);
+  if (state_ == State::kActive) arm_timer();
 }
 
 void ActiveShard::on_write_done(const std::shared_ptr<Write>& write) {

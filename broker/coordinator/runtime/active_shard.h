@@ -22,6 +22,12 @@ class ActiveShard final : public std::enable_shared_from_this<ActiveShard> {
   ErrorCode availability() const;
   void run(const std::function<Output(Shard&, const Now&)>& operation);
   void run(CoordinatorRuntime::Operation operation);
+  /// As run(), once the coordinator of the transaction knows of this partition.
+  void run_in_transaction(replication::TransactionCheck check,
+                          CoordinatorRuntime::Operation operation,
+                          CoordinatorRuntime::Refusal refused);
+  void write_marker(const record::TxnMarker& marker, std::int16_t transaction_version,
+                    CommitCallback done);
   /// Out of service for good; everything that waits is answered kNotCoordinator.
   void resign();
 
@@ -37,10 +43,15 @@ class ActiveShard final : public std::enable_shared_from_this<ActiveShard> {
   void load_chunk();
   Result<Offset> load_from(Offset offset, Offset end);
   Result<void> replay_batches(const Slice& batches);
+  Result<void> replay_batch(const record::Batch& batch);
+  Result<void> replay(const std::optional<TransactionalProducer>& transaction,
+                      const Record& record);
   void loading_done(Offset end);
   void fail(const Error& why);
   void carry_out(Output output);
   void write(Output output);
+  std::shared_ptr<Write> begin_write(std::vector<CommitCallback> callbacks);
+  replication::Partition::AppendCallback ends(const std::shared_ptr<Write>& write);
   void on_write_done(const std::shared_ptr<Write>& write);
   void arm_timer();
 

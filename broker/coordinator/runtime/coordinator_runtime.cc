@@ -27,21 +27,49 @@ std::int32_t CoordinatorRuntime::partition_count() const {
   return topic ? static_cast<std::int32_t>(topic->partitions.size()) : 0;
 }
 
-void CoordinatorRuntime::run(std::int32_t partition, Operation operation, Refusal refused) {
+void CoordinatorRuntime::on_shard(std::int32_t partition,
+                                  UniqueFunction<void(Result<std::shared_ptr<ActiveShard>>)> work) {
   const auto* topic = replicas_.image()->topics.find(std::string_view(options_.topic));
-  if (!topic) return refused(ErrorCode::kCoordinatorNotAvailable);
+  if (!topic) return work(ErrorCode::kCoordinatorNotAvailable);
   replication::run_on(
-      replicas_.home(topic->id, partition),
-      [this, partition, operation = std::move(operation), refused = std::move(refused)]() mutable {
+      replicas_.home(topic->id, partition), [this, partition, work = std::move(work)]() mutable {
         const Shards& shards = shards_[strand_index()];
         const auto at = shards.find(partition);
         const ErrorCode error =
             at == shards.end() ? ErrorCode::kNotCoordinator : at->second->availability();
-        if (error != ErrorCode::kNone) return refused(error);
-        // Kept alive: the operation may end the shard.
-        const std::shared_ptr<ActiveShard> shard = at->second;
-        shard->run(std::move(operation));
+        if (error != ErrorCode::kNone) return work(error);
+        // A copy keeps it alive: the work may end the shard.
+        work(at->second);
       });
+}
+
+void CoordinatorRuntime::run(std::int32_t partition, Operation operation, Refusal refused) {
+  on_shard(partition, [operation = std::move(operation), refused = std::move(refused)](
+                          Result<std::shared_ptr<ActiveShard>> shard) mutable {
+    if (!shard.ok()) return refused(shard.code());
+    (*shard)->run(std::move(operation));
+  });
+}
+
+void CoordinatorRuntime::run_in_transaction(std::int32_t partition,
+                                            replication::TransactionCheck check,
+                                            Operation operation, Refusal refused) {
+  on_shard(partition, [check = std::move(check), operation = std::move(operation),
+                       refused =
+                           std::move(refused)](Result<std::shared_ptr<ActiveShard>> shard) mutable {
+    if (!shard.ok()) return refused(shard.code());
+    (*shard)->run_in_transaction(std::move(check), std::move(operation), std::move(refused));
+  });
+}
+
+void CoordinatorRuntime::write_marker(std::int32_t partition, const record::TxnMarker& marker,
+                                      std::int16_t transaction_version,
+                                      UniqueFunction<void(ErrorCode)> done) {
+  on_shard(partition, [marker, transaction_version,
+                       done = std::move(done)](Result<std::shared_ptr<ActiveShard>> shard) mutable {
+    if (!shard.ok()) return done(shard.code());
+    (*shard)->write_marker(marker, transaction_version, std::move(done));
+  });
 }
 
 void CoordinatorRuntime::run_on_all(std::function<Output(Shard&, const Now&)> operation,

@@ -41,6 +41,15 @@ class CoordinatorRuntime final : public replication::LeadershipListener {
   /// From one of the strands. Runs `operation` on the shard's strand, or `refused` there (or here):
   /// kCoordinatorNotAvailable (no such topic yet), kNotCoordinator, kCoordinatorLoadInProgress.
   void run(std::int32_t partition, Operation operation, Refusal refused);
+  /// As run(), for an operation whose Output belongs to a transaction: asks the coordinator of the
+  /// transaction first, unless it is open here already. Also refuses with what that says
+  /// (replication::Partition::verify_transaction()).
+  void run_in_transaction(std::int32_t partition, replication::TransactionCheck check,
+                          Operation operation, Refusal refused);
+  /// Ends a transaction in the shard's partition. `done` runs on the shard's strand (or here) with
+  /// the errors of run() and of replication::Partition::append_marker().
+  void write_marker(std::int32_t partition, const record::TxnMarker& marker,
+                    std::int16_t transaction_version, UniqueFunction<void(ErrorCode)> done);
   struct Visit {
     std::size_t shards = 0;  // on which the operation ran
     bool loading = false;    // some shard was still loading and was left out
@@ -57,6 +66,9 @@ class CoordinatorRuntime final : public replication::LeadershipListener {
   using Shards = std::map<std::int32_t, std::shared_ptr<ActiveShard>>;  // by partition
 
   std::size_t strand_index() const;
+  /// Hands the active shard to `work` on its strand, or says why there is none.
+  void on_shard(std::int32_t partition,
+                UniqueFunction<void(Result<std::shared_ptr<ActiveShard>>)> work);
 
   const CoordinatorOptions options_;
   replication::ReplicaManager& replicas_;

@@ -16,6 +16,12 @@ class Shard {
   /// changes. Record types of a newer version are skipped. An error means the log cannot be
   /// understood; the shard stays out of service.
   virtual Result<void> replay(const Record& record) = 0;
+  /// A record of a transaction: nothing before replay_end() says that it was committed, nothing at
+  /// all otherwise.
+  virtual Result<void> replay_pending(TransactionalProducer, const Record&) {
+    return Error{ErrorCode::kInvalidRecord, "a transaction in a log without transactions"};
+  }
+  virtual void replay_end(ProducerId, bool /*committed*/) {}
   /// The epoch that this broker leads the partition in, at first before anything is replayed.
   virtual void on_epoch(LeaderEpoch) {}
   /// After the last record of the log: arms session timers and the like.

@@ -24,6 +24,14 @@ struct Record {
 /// Called once: with kNone when everything written up to then is committed, else with why not.
 using CommitCallback = UniqueFunction<void(ErrorCode)>;
 
+/// Whose transaction records belong to.
+struct TransactionalProducer {
+  ProducerId id;
+  ProducerEpoch epoch;
+
+  bool operator==(const TransactionalProducer&) const = default;
+};
+
 /// What an operation on a shard asks for. `records` go to the log as one batch and are replayed as
 /// soon as they are there; `on_committed` run, in order, once the log is committed up to them, so
 /// that no answer tells of what a failover could undo. Without records the callbacks wait for what
@@ -31,6 +39,9 @@ using CommitCallback = UniqueFunction<void(ErrorCode)>;
 struct Output {
   std::vector<Record> records;
   std::vector<CommitCallback> on_committed;
+  /// Set: the records are pending until the marker of this transaction. Only in operations of
+  /// CoordinatorRuntime::run_in_transaction().
+  std::optional<TransactionalProducer> transaction;
 };
 
 /// The time as an operation sees it: `now` for timeouts, `wall` for what is written.
