@@ -80,10 +80,10 @@ def test_a_bad_value_shows_in_status_with_its_name(standalone):
     standalone.remove("bad.yaml")
 
 
-def test_more_than_one_broker_is_refused_by_name(standalone):
+def test_what_is_not_there_yet_is_refused_by_name(standalone):
     cluster = yaml.safe_load((standalone.resources / "10-cluster.yaml").read_text())
     good = (standalone.resources / "10-cluster.yaml").read_text()
-    cluster["spec"]["pools"][0]["replicas"] = 3
+    cluster["spec"]["hibernate"] = True
     standalone.apply("10-cluster.yaml", cluster)
     wait_until(lambda: "NotSupportedYet" in str(standalone.status("10-cluster.yaml").get("conditions")), 10, "NotSupportedYet")
     standalone.produce(TOPIC, [b"0"])  # the running cluster is untouched

@@ -129,27 +129,17 @@ TEST(Api, AQuorumHasOneThreeOrFiveControllers) {
   EXPECT_TRUE(dedicated(3, 2).front().starts_with("Invalid spec.pools: pools must not share"));
 }
 
-TEST(Api, ARunningClusterGrowsAndDoesNotShrinkOrChangeItsControllers) {
+TEST(Api, APoolIsRemovedOnlyWhenItIsEmpty) {
   auto cluster = *parse_cluster(cluster_json());
-  cluster.spec.pools[0].replicas = 3;
-  cluster.status.initial_controllers = {{0, "a"}, {1, "b"}, {2, "c"}};
-  cluster.status.pools = {{"main", 3, 3, {0, 1, 2}}};
-  EXPECT_TRUE(validate(cluster).empty());
-  PoolSpec more = cluster.spec.pools[0];
-  more.name = "more";
-  more.roles = {Role::kBroker};
-  more.first_node_id = 10;
-  cluster.spec.pools.push_back(more);
-  EXPECT_TRUE(validate(cluster).empty());
-  cluster.status.pools.push_back({"more", 3, 3, {10, 11, 12}});
-  cluster.spec.pools[1].replicas = 1;
+  cluster.status.pools = {{"main", 1, 1, {0}}, {"more", 2, 2, {10, 11}}};
   ASSERT_EQ(validate(cluster).size(), 1u);
-  EXPECT_EQ(validate(cluster)[0].reason, reason::kNotSupportedYet);
-  EXPECT_TRUE(validate(cluster)[0].message.starts_with("node 11, 12 would go"));
-  cluster.spec.pools[1].replicas = 3;
-  cluster.spec.pools[0].replicas = 5;
-  ASSERT_EQ(validate(cluster).size(), 1u);
-  EXPECT_TRUE(validate(cluster)[0].message.starts_with("controllers 0, 1, 2, 3, 4 instead of"));
+  EXPECT_EQ(validate(cluster)[0].message,
+            "pool more still has node 10, 11: set its replicas to 0, and remove it when they are "
+            "gone");
+  cluster.status.pools[1].node_ids.clear();
+  EXPECT_TRUE(validate(cluster).empty());
+  cluster.spec.pools[0].replicas = 0;
+  EXPECT_FALSE(validate(cluster).empty());
 }
 
 TEST(Api, PutsWhatCanNeverWorkBeforeWhatIsNotThereYet) {
@@ -173,6 +163,8 @@ TEST(Api, StatusSurvivesTheRoundTrip) {
   status.listeners = {{"tls", "orders-bootstrap.kafka.svc:9093", "SASL_SSL"}};
   status.pools = {{"main", 1, 1, {0}}};
   status.owned_config = {"num.partitions"};
+  status.scale = ScaleStatus{{3, 4}, {7}, 5, 12, "something"};
+  status.activity = "Draining 5/12";
   json object = cluster_json();
   object["status"] = encode_status(status);
   const auto cluster = parse_cluster(object, Unknown::kRefused);

@@ -279,6 +279,18 @@ struct RollStatus {
   bool operator==(const RollStatus&) const = default;
 };
 
+/// Nodes that come or go. Kept in status, so that an operator that starts goes on where the last
+/// one stopped, and knows which brokers to have forgotten at the end.
+struct ScaleStatus {
+  std::vector<std::int32_t> joining;  // brokers that have not got their share of replicas yet
+  std::vector<std::int32_t> leaving;  // until they are drained, stopped and unregistered
+  std::int64_t moved = 0;             // partitions
+  std::int64_t total = 0;
+  std::string waiting_for;
+
+  bool operator==(const ScaleStatus&) const = default;
+};
+
 struct ClusterStatus {
   std::int64_t observed_generation = 0;
   std::vector<Condition> conditions;
@@ -296,7 +308,9 @@ struct ClusterStatus {
   std::vector<PoolStatus> pools;
   std::vector<std::string> owned_config;  // dynamic keys that spec.config named, now or before
   std::vector<NodePlacement> placements;
-  std::optional<RollStatus> roll;  // while pods are restarted
+  std::optional<RollStatus> roll;    // while pods are restarted
+  std::optional<ScaleStatus> scale;  // while nodes come or go
+  std::string activity;              // of both, for the printer column: "Rolling 2/3"
 
   bool operator==(const ClusterStatus&) const = default;
 };

@@ -228,6 +228,17 @@ std::optional<RollStatus> read_roll(Reader roll) {
   return out;
 }
 
+std::optional<ScaleStatus> read_scale(Reader scale) {
+  if (!scale.present()) return std::nullopt;
+  ScaleStatus out;
+  if (const json* ids = scale.get("joining")) out.joining = ids->get<std::vector<std::int32_t>>();
+  if (const json* ids = scale.get("leaving")) out.leaving = ids->get<std::vector<std::int32_t>>();
+  out.moved = scale.integer("moved").value_or(0);
+  out.total = scale.integer("total").value_or(0);
+  out.waiting_for = scale.text_or("waitingFor");
+  return out;
+}
+
 void read_status(ClusterStatus& out, Reader& status) {
   out.observed_generation = status.integer("observedGeneration").value_or(0);
   out.conditions = read_conditions(status);
@@ -264,6 +275,8 @@ void read_status(ClusterStatus& out, Reader& status) {
                          placement.text_or("rack")};
   });
   out.roll = read_roll(status.object("roll"));
+  out.scale = read_scale(status.object("scale"));
+  out.activity = status.text_or("activity");
 }
 
 }  // namespace
@@ -290,6 +303,14 @@ json write_roll(const RollStatus& roll) {
   if (roll.broker_epoch >= 0) out["brokerEpoch"] = roll.broker_epoch;
   put(out, "waitingFor", roll.waiting_for);
   if (!roll.unsafe_topics.empty()) out["unsafeTopics"] = roll.unsafe_topics;
+  return out;
+}
+
+json write_scale(const ScaleStatus& scale) {
+  json out{{"moved", scale.moved}, {"total", scale.total}};
+  if (!scale.joining.empty()) out["joining"] = scale.joining;
+  if (!scale.leaving.empty()) out["leaving"] = scale.leaving;
+  put(out, "waitingFor", scale.waiting_for);
   return out;
 }
 
@@ -329,6 +350,8 @@ json encode_status(const ClusterStatus& status) {
         {{"nodeId", placement.node_id}, {"node", placement.node}, {"rack", placement.rack}});
   }
   if (status.roll) out["roll"] = write_roll(*status.roll);
+  if (status.scale) out["scale"] = write_scale(*status.scale);
+  put(out, "activity", status.activity);
   return out;
 }
 

@@ -122,6 +122,8 @@ inline constexpr std::string_view kRejectedByBroker = "RejectedByBroker";
 inline constexpr std::string_view kRestartRequired = "RestartRequired";
 inline constexpr std::string_view kUnderReplicated = "UnderReplicated";
 inline constexpr std::string_view kVoterLost = "VoterLost";
+inline constexpr std::string_view kScaling = "Scaling";
+inline constexpr std::string_view kReplicasDoNotFit = "ReplicasDoNotFit";
 inline constexpr std::string_view kUnsafeTopics = "UnsafeTopics";
 inline constexpr std::string_view kNoMatchingListener = "NoMatchingListener";
 // certificates

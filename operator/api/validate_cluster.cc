@@ -30,7 +30,7 @@ void check_pool(const PoolSpec& pool, Findings& findings) {
   }
   if (pool.storage.volumes.size() > 1)
     findings.not_yet(pool_field(pool, "storage.volumes"), "a broker has one volume for now");
-  if (pool.replicas < 1) findings.invalid(pool_field(pool, "replicas"), "must be at least 1");
+  if (pool.replicas < 0) findings.invalid(pool_field(pool, "replicas"), "must be at least 0");
 }
 
 std::set<std::int32_t> nodes_of(const std::vector<PoolSpec>& pools, std::optional<Role> role) {
@@ -61,8 +61,15 @@ void check_node_ids(const ClusterSpec& spec, Findings& findings) {
 /// An even number survives no more failures than the odd one below it, and more than five vote
 /// slowly.
 void check_quorum(const ClusterSpec& spec, Findings& findings) {
+  const auto has_pool = [&](Role role) {
+    return std::any_of(spec.pools.begin(), spec.pools.end(),
+                       [role](const PoolSpec& pool) { return pool.has_role(role); });
+  };
+  if (has_pool(Role::kBroker) && replicas_of(spec.pools, Role::kBroker) == 0)
+    findings.invalid("spec.pools", "a cluster has at least one broker");
+  if (!has_pool(Role::kController)) return;
   const std::int32_t controllers = replicas_of(spec.pools, Role::kController);
-  if (controllers == 0 || controllers == 1 || controllers == 3 || controllers == 5) return;
+  if (controllers == 1 || controllers == 3 || controllers == 5) return;
   findings.invalid("spec.pools", "a quorum has 1, 3 or 5 controllers, these pools have " +
                                      std::to_string(controllers) +
                                      ": for another number of brokers, give the controllers a pool "
@@ -75,26 +82,17 @@ std::string listed(const std::set<std::int32_t>& ids) {
   return out;
 }
 
-/// What a running cluster would have to give up or move.
-void check_scaling(const Cluster& cluster, Findings& findings) {
-  const std::set<std::int32_t> wanted = nodes_of(cluster.spec.pools, std::nullopt);
-  std::set<std::int32_t> leaving;
-  for (const PoolStatus& pool : cluster.status.pools)
-    for (const std::int32_t id : pool.node_ids)
-      if (!wanted.contains(id)) leaving.insert(id);
-  if (!leaving.empty())
-    findings.not_yet("spec.pools", "node " + listed(leaving) +
-                                       " would go: brokers are not drained yet, so that a cluster "
-                                       "can grow and not shrink");
-  if (cluster.status.initial_controllers.empty()) return;
-  std::set<std::int32_t> voters;
-  for (const InitialController& controller : cluster.status.initial_controllers)
-    voters.insert(controller.node_id);
-  const std::set<std::int32_t> controllers = nodes_of(cluster.spec.pools, Role::kController);
-  if (controllers != voters)
-    findings.not_yet("spec.pools", "controllers " + listed(controllers) + " instead of " +
-                                       listed(voters) +
-                                       ": the controllers of a cluster cannot be changed yet");
+/// What is declared of a pool is needed until its last node is gone.
+void check_removed_pools(const Cluster& cluster, Findings& findings) {
+  for (const PoolStatus& known : cluster.status.pools) {
+    const auto& pools = cluster.spec.pools;
+    const bool declared = std::any_of(
+        pools.begin(), pools.end(), [&](const PoolSpec& pool) { return pool.name == known.name; });
+    if (declared || known.node_ids.empty()) continue;
+    findings.invalid("spec.pools", "pool " + known.name + " still has node " +
+                                       listed({known.node_ids.begin(), known.node_ids.end()}) +
+                                       ": set its replicas to 0, and remove it when they are gone");
+  }
 }
 
 void check_pools(const ClusterSpec& spec, Findings& findings) {
@@ -245,9 +243,8 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
     if (ca->validity <= spec.certificates.leaf_validity)
       findings.invalid("spec.certificates", "a CA must outlive the certificates it signs");
   }
-  if (spec.rebalance.on_scale == OnScale::kAuto) findings.not_yet("spec.rebalance.onScale", "Auto");
   if (spec.rebalance.throttle_bytes_per_second)
-    findings.not_yet("spec.rebalance.throttle", "this version does not move partitions");
+    findings.not_yet("spec.rebalance.throttle", "partitions are moved without a limit of bytes");
   if (spec.recovery.adopt_volumes) findings.not_yet("spec.recovery.adoptVolumes", "true");
   if (spec.recovery.replace_lost_nodes) findings.not_yet("spec.recovery.replaceLostNodes", "true");
   if (spec.hibernate) findings.not_yet("spec.hibernate", "true");
@@ -277,7 +274,7 @@ std::vector<FieldError> validate(const Cluster& cluster) {
   Findings findings;
   check_names(cluster, findings);
   check_pools(cluster.spec, findings);
-  check_scaling(cluster, findings);
+  check_removed_pools(cluster, findings);
   check_listeners(cluster.spec, findings);
   check_config(cluster.spec, findings);
   check_authorization(cluster.spec, findings);

@@ -113,6 +113,9 @@ struct AdminBatcher::Lanes {
   std::shared_ptr<Lane<broker::security::AclBinding>> delete_acls;
   std::shared_ptr<Lane<kafka::ScramChange>> alter_scram;
   std::shared_ptr<Lane<kafka::VoterChange>> change_voter;
+  std::shared_ptr<Lane<kafka::Reassignment>> reassign;
+  std::shared_ptr<Lane<kafka::PreferredElection>> elect;
+  std::shared_ptr<Lane<std::int32_t>> unregister;
 };
 
 AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& scheduler,
@@ -134,6 +137,9 @@ AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& sch
   lanes_->create_acls = lane(&AdminClient::create_acls);
   lanes_->delete_acls = lane(&AdminClient::delete_acls);
   lanes_->alter_scram = lane(&AdminClient::alter_scram_credentials);
+  lanes_->reassign = lane(&AdminClient::reassign_partitions);
+  lanes_->elect = lane(&AdminClient::elect_preferred_leaders);
+  lanes_->unregister = lane(&AdminClient::unregister_brokers);
   const Shared one_by_one{scheduler, {options.linger, 1}, shared.may_write};
   lanes_->change_voter = std::make_shared<Lane<kafka::VoterChange>>(
       one_by_one, [&client](std::vector<kafka::VoterChange> changes, AdminClient::Done done) {
@@ -150,6 +156,9 @@ AdminBatcher::~AdminBatcher() {
   lanes_->delete_acls->close();
   lanes_->alter_scram->close();
   lanes_->change_voter->close();
+  lanes_->reassign->close();
+  lanes_->elect->close();
+  lanes_->unregister->close();
 }
 
 void AdminBatcher::create_topic(kafka::NewTopic topic, Done done) {
@@ -175,6 +184,15 @@ void AdminBatcher::alter_scram(kafka::ScramChange change, Done done) {
 }
 void AdminBatcher::change_voter(kafka::VoterChange change, Done done) {
   lanes_->change_voter->add(std::move(change), std::move(done));
+}
+void AdminBatcher::reassign(kafka::Reassignment reassignment, Done done) {
+  lanes_->reassign->add(std::move(reassignment), std::move(done));
+}
+void AdminBatcher::elect_preferred_leader(kafka::PreferredElection election, Done done) {
+  lanes_->elect->add(std::move(election), std::move(done));
+}
+void AdminBatcher::unregister_broker(std::int32_t broker, Done done) {
+  lanes_->unregister->add(broker, std::move(done));
 }
 
 }  // namespace op::controllers

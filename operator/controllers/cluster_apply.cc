@@ -14,12 +14,28 @@ using broker::Error;
 using nlohmann::json;
 using reconcile::WorkKey;
 
-constexpr const kube::Kind* kPruned[] = {&kube::kService, &kube::kConfigMap,
-                                         &kube::kPodDisruptionBudget, &kube::kNetworkPolicy};
-
 Error in_object(const kube::Kind& kind, const std::string& name, const Error& error) {
   return {error.code, std::string(kind.kind) + " " + name + ": " + error.detail};
 }
+
+/// Only of pools that were removed from the Cluster, and were empty before (validate_cluster.cc).
+broker::Result<void> prune_empty_sets(const Context& context, const api::Cluster& cluster,
+                                      const std::string& selector,
+                                      const std::set<std::string>& rendered) {
+  const std::string& ns = cluster.metadata.namespace_;
+  for (const auto& set : context.store.list(kube::kStatefulSet, ns, selector)) {
+    if (rendered.contains(set->key.name) || set->deleting) continue;
+    const json document = json::parse(set->json, nullptr, false);
+    if (document.value("/spec/replicas"_json_pointer, 1) != 0) continue;
+    const auto removed = context.store.remove(kube::kStatefulSet, set->key, set->uid);
+    if (!removed.ok() && removed.code() != broker::ErrorCode::kResourceNotFound)
+      return in_object(kube::kStatefulSet, set->key.name, removed.error());
+  }
+  return {};
+}
+
+constexpr const kube::Kind* kPruned[] = {&kube::kService, &kube::kConfigMap,
+                                         &kube::kPodDisruptionBudget, &kube::kNetworkPolicy};
 
 }  // namespace
 
@@ -44,6 +60,8 @@ broker::Result<void> apply_objects(const Context& context, const api::Cluster& c
         context.writer.prune(*kind, ns, selector, rendered[std::string(kind->kind)]);
     if (!removed.ok() && !first) first = in_object(*kind, "", removed.error());
   }
+  const auto pruned = prune_empty_sets(context, cluster, selector, rendered["StatefulSet"]);
+  if (!pruned.ok() && !first) first = pruned.error();
   if (first) return *first;
   return {};
 }
@@ -81,6 +99,72 @@ broker::Result<void> apply_roll(const Context& context, const kube::Object& obje
   return {};
 }
 
+namespace {
+
+/// One request to Kafka of a round.
+struct Operation {
+  std::string what;
+  std::function<void(AdminBatcher&, AdminBatcher::Done)> send;
+};
+
+Operation cordoning(std::int32_t broker, bool on) {
+  kafka::ConfigAlteration alteration;
+  alteration.type = kafka::ConfigAlteration::Type::kBroker;
+  alteration.name = std::to_string(broker);
+  alteration.changes.push_back(
+      {"cordoned.log.dirs", on ? std::optional<std::string>("*") : std::nullopt});
+  return {(on ? "cordoning broker " : "releasing broker ") + std::to_string(broker),
+          [alteration](AdminBatcher& admin, AdminBatcher::Done done) {
+            admin.alter_configs(alteration, std::move(done));
+          }};
+}
+
+std::vector<Operation> operations_of(const plan::ScaleStep& step, const plan::RollAction& roll) {
+  std::vector<Operation> out;
+  for (const std::int32_t id : step.cordon) out.push_back(cordoning(id, true));
+  for (const std::int32_t id : step.uncordon) out.push_back(cordoning(id, false));
+  for (const plan::Move& move : step.moves) {
+    out.push_back({"moving " + move.topic + "-" + std::to_string(move.partition),
+                   [move](AdminBatcher& admin, AdminBatcher::Done done) {
+                     admin.reassign({move.topic, move.partition, move.replicas}, std::move(done));
+                   }});
+  }
+  for (const std::int32_t id : step.unregister) {
+    out.push_back({"unregistering broker " + std::to_string(id),
+                   [id](AdminBatcher& admin, AdminBatcher::Done done) {
+                     admin.unregister_broker(id, std::move(done));
+                   }});
+  }
+  if (const auto* restore = std::get_if<plan::RestoreLeaders>(&roll)) {
+    for (const auto& [topic, partition] : restore->partitions) {
+      out.push_back({"electing the preferred leader of " + topic + "-" + std::to_string(partition),
+                     [topic, partition](AdminBatcher& admin, AdminBatcher::Done done) {
+                       admin.elect_preferred_leader({topic, partition}, std::move(done));
+                     }});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void apply_scale(const Context& context, const api::Cluster& cluster, const plan::ScaleStep& step,
+                 const plan::RollAction& roll, ClusterHandle& handle) {
+  const std::vector<Operation> operations = operations_of(step, roll);
+  const WorkKey key{std::string(api::Cluster::kKind),
+                    {cluster.metadata.namespace_, cluster.metadata.name}};
+  if (!handle.begin_round(operations.size(), [&context, key] { context.enqueue(key); })) return;
+  if (!step.moves.empty() || !step.cordon.empty() || !step.unregister.empty()) {
+    broker::log_info("controllers", "scaling",
+                     {{"cluster", cluster.metadata.name},
+                      {"moves", static_cast<std::int64_t>(step.moves.size())},
+                      {"cordon", static_cast<std::int64_t>(step.cordon.size())},
+                      {"unregister", static_cast<std::int64_t>(step.unregister.size())}});
+  }
+  for (const Operation& operation : operations)
+    operation.send(handle.admin(), handle.round_answer(operation.what));
+}
+
 void apply_voters(const Context& context, const api::Cluster& cluster,
                   const plan::VoterAction& action, ClusterHandle& handle) {
   kafka::VoterChange change;
@@ -107,7 +191,7 @@ void apply_voters(const Context& context, const api::Cluster& cluster,
   const bool begun =
       handle.change_voter(std::move(change), [&context, key] { context.enqueue(key); });
   if (begun) {
-    broker::log_info("controllers", remove ? "removing a lost voter" : "adding a voter",
+    broker::log_info("controllers", remove ? "removing a voter" : "adding a voter",
                      {{"cluster", cluster.metadata.name}, {"node", node_id}, {"reason", why}});
   }
 }

@@ -21,6 +21,11 @@ void apply_dynamic_config(const Context& context, const api::Cluster& cluster,
 broker::Result<void> apply_roll(const Context& context, const kube::Object& object,
                                 const plan::RollAction& action);
 
+/// Moves of replicas, cordons, brokers to be forgotten, leaders to be put back: what is due, unless
+/// the round before is still under way.
+void apply_scale(const Context& context, const api::Cluster& cluster, const plan::ScaleStep& step,
+                 const plan::RollAction& roll, ClusterHandle& handle);
+
 /// Begins the next change of the voters, if one is due.
 void apply_voters(const Context& context, const api::Cluster& cluster,
                   const plan::VoterAction& action, ClusterHandle& handle);

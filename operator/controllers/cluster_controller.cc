@@ -79,7 +79,8 @@ void tell_about_ready(const Context& context, const kube::Object& object,
   const auto* is = api::find_condition(after.conditions, api::condition::kReady);
   if (is == nullptr || (was != nullptr && was->reason == is->reason)) return;
   const bool warning =
-      is->status != api::ConditionStatus::kTrue && is->reason != api::reason::kBrokersNotReady;
+      is->status != api::ConditionStatus::kTrue && is->reason != api::reason::kBrokersNotReady &&
+      is->reason != api::reason::kRestartRequired && is->reason != api::reason::kScaling;
   context.store.event(object, warning, is->reason, is->message);
 }
 
@@ -87,6 +88,7 @@ void tell_about_ready(const Context& context, const kube::Object& object,
 bool waits_for_quorum(const plan::ClusterInput& input, const plan::RollAction& roll,
                       const plan::VoterAction& voters) {
   if (std::holds_alternative<plan::WaitUntilReady>(roll)) return true;
+  if (std::holds_alternative<plan::RestoreLeaders>(roll)) return true;
   return input.synced && !std::holds_alternative<plan::KeepVoters>(voters);
 }
 
@@ -123,8 +125,11 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     return written.ok() ? Outcome::done() : Outcome::failed(written.error());
   }
 
+  // Nothing can be made in a namespace that goes, and the Cluster goes with it.
+  if (namespace_is_ending(context_, key.ns)) return Outcome::done();
   // What the user wrote is judged, not what becomes of it here.
   plan::ClusterInput input{.cluster = cluster, .errors = api::validate(cluster)};
+  if (input.errors.empty()) input.leaving = plan::hold_leaving_nodes(cluster);
   context_.infrastructure.adapt(cluster);
   broker::WallMs renew_at = 0;
   std::optional<broker::Error> failure;
@@ -160,8 +165,12 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     return Outcome::again(std::chrono::milliseconds(500));
   }
   plan::RollStep roll{plan::Nothing{}, cluster.status.roll};
+  input.scale.status = cluster.status.scale;
   if (!failure) roll = plan::plan_roll(input);
   input.roll = roll.status;
+  if (!failure) input.scale = plan::plan_scale(input);
+  if (handle && input.scale.status && !handle->round_problem().empty())
+    input.scale.status->waiting_for = handle->round_problem();
   const api::ClusterStatus status = plan::plan_cluster_status(input);
   const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
   const auto written = write_status(context_, live ? *live : *object, before, status);
@@ -173,14 +182,16 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   if (input.synced && handle) {
     apply_dynamic_config(context_, cluster, object->generation, *handle, *image);
   }
+  if (input.synced && handle) apply_scale(context_, cluster, input.scale, roll.action, *handle);
   const auto rolled = apply_roll(context_, *object, roll.action);
   if (!rolled.ok()) return Outcome::failed(rolled.error());
   plan::VoterAction voters = plan::KeepVoters{};
   if (input.synced && input.quorum && input.quorum_is_current && status.formatted) {
-    voters = plan::next_voter_action(cluster, *input.quorum);
+    voters = plan::next_voter_action(cluster, *input.quorum, plan::leaving_voters(input));
     apply_voters(context_, cluster, voters, *handle);
   }
-  return look_again(context_, renew_at, waits_for_quorum(input, roll.action, voters));
+  return look_again(context_, renew_at,
+                    input.scale.status.has_value() || waits_for_quorum(input, roll.action, voters));
 }
 
 }  // namespace op::controllers

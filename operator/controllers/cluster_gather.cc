@@ -49,12 +49,26 @@ std::string waiting_problem(const json& status) {
   return {};
 }
 
+/// Between two crashes the container runs for a moment: that is no other story.
+std::string crash_loop(const json& status) {
+  for (const json& container : field(status, "containerStatuses")) {
+    const json& restarts = field(container, "restartCount");
+    const bool often = restarts.is_number_integer() && restarts.get<std::int64_t>() >= 2;
+    const bool runs = field(field(container, "state"), "running").is_object();
+    if (!often || !runs || field(container, "ready") == json(true)) continue;
+    const std::string words = last_words(container);
+    return words.empty() ? "CrashLoopBackOff" : "CrashLoopBackOff: " + words;
+  }
+  return {};
+}
+
 plan::ObservedPod observe(const kube::Object& object) {
   plan::ObservedPod pod;
   pod.name = object.key.name;
   pod.uid = object.uid;
   pod.deleting = object.deleting;
   pod.declared_digest = object.annotation(std::string(model::kDeclaredDigestAnnotation));
+  pod.restart_asked = !object.annotation(std::string(model::kRestartAnnotation)).empty();
   const auto dash = pod.name.rfind('-');
   pod.node_id = dash == std::string::npos ? 0 : std::atoi(pod.name.c_str() + dash + 1);
   const json document = json::parse(object.json, nullptr, false);
@@ -70,6 +84,7 @@ plan::ObservedPod observe(const kube::Object& object) {
     }
   }
   if (pod.problem.empty()) pod.problem = waiting_problem(status);
+  if (pod.problem.empty() && !pod.ready) pod.problem = crash_loop(status);
   return pod;
 }
 
@@ -125,9 +140,9 @@ void observe_quorum(const api::Cluster& cluster, ClusterHandle& handle, plan::Cl
     pods += pod.uid + (pod.deleting ? "-" : pod.ready ? "+" : "?");
   // Nothing tells when a controller has caught up.
   const auto known = handle.view().quorum();
-  const bool waiting =
-      cluster.status.roll || (known && !std::holds_alternative<plan::KeepVoters>(
-                                           plan::next_voter_action(cluster, to_plan(*known))));
+  const bool waiting = cluster.status.roll || cluster.status.scale || !input.leaving.empty() ||
+                       (known && !std::holds_alternative<plan::KeepVoters>(plan::next_voter_action(
+                                     cluster, to_plan(*known), plan::leaving_voters(input))));
   const ClusterHandle::Quorum quorum = handle.quorum(
       pods, waiting ? std::optional<broker::Duration>(std::chrono::seconds(1)) : std::nullopt);
   if (!quorum.last) return;

@@ -95,6 +95,34 @@ TEST(ClusterLoop, ALostVoterIsReplacedOnceItHasCaughtUp) {
   EXPECT_EQ(world.status(kube::kCluster, "kafka", "orders")["quorumLeader"], 0);
 }
 
+TEST(ClusterLoop, NodesLeaveWhenTheyHoldNothingAndHaveNoVote) {
+  World world;
+  world.put("Cluster", "kafka", "orders", three_nodes());
+  world.settle();
+  world.kafka.quorum = FakeKafka::quorum_of({0, 1, 2}, 2);
+  EXPECT_EQ(world.kafka.create({"t", 2, 1, {}}).code, broker::ErrorCode::kNone);
+  auto topic = *world.kafka.topic("t");
+  topic.partitions.set(1, {.replicas = {broker::BrokerId{2}},
+                           .isr = {broker::BrokerId{2}},
+                           .leader = broker::BrokerId{2}});
+  world.kafka.change([&](auto& image) { image.topics.by_id.set(topic.id, topic); });
+  world.put("Cluster", "kafka", "orders", cluster_spec());
+  for (int i = 0; i < 5; ++i) {
+    world.settle();
+    world.start_operator();  // killed anywhere, it goes on
+  }
+  world.settle();
+  ASSERT_EQ(world.kafka.reassignments.size(), 1u);
+  EXPECT_EQ(world.kafka.reassignments[0].replicas, std::vector<std::int32_t>{0});
+  ASSERT_EQ(world.kafka.voter_changes.size(), 2u);
+  EXPECT_EQ(world.kafka.voter_changes[0].node_id, 1);  // the leader of the quorum last
+  EXPECT_EQ(world.kafka.voter_changes[1].node_id, 2);
+  EXPECT_EQ(world.document(kube::kStatefulSet, "orders-main")["spec"]["replicas"], 1);
+  EXPECT_EQ(world.kafka.image()->cluster.brokers.size(), 1u);
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+  EXPECT_FALSE(world.status(kube::kCluster, "kafka", "orders").contains("scale"));
+}
+
 TEST(ClusterLoop, ABrokerGetsTheRackOfItsNodeAndKeepsItWhileItIsAway) {
   World world;
   for (int i = 0; i < 3; ++i) {

@@ -70,6 +70,40 @@ std::string ClusterHandle::voter_problem() const {
   return voters_->problem;
 }
 
+bool ClusterHandle::begin_round(std::size_t operations, std::function<void()> on_done) {
+  const std::lock_guard lock(round_->mutex);
+  if (operations == 0 || round_->open > 0) return false;
+  if (std::chrono::steady_clock::now() < round_->not_before) return false;
+  round_->open = operations;
+  round_->refusal.clear();
+  round_->on_done = std::move(on_done);
+  return true;
+}
+
+std::function<void(const kafka::ItemResult&)> ClusterHandle::round_answer(std::string what) {
+  return [round = round_, what = std::move(what)](const kafka::ItemResult& result) {
+    std::function<void()> on_done;
+    {
+      const std::lock_guard lock(round->mutex);
+      if (result.code != broker::ErrorCode::kNone && round->refusal.empty()) {
+        round->refusal = what + " was answered " + std::string(broker::error_name(result.code)) +
+                         (result.message.empty() ? "" : ": " + result.message);
+      }
+      if (--round->open > 0) return;
+      round->problem = std::exchange(round->refusal, {});
+      if (!round->problem.empty())
+        round->not_before = std::chrono::steady_clock::now() + kAfterRefusal;
+      on_done = std::exchange(round->on_done, nullptr);
+    }
+    on_done();
+  };
+}
+
+std::string ClusterHandle::round_problem() const {
+  const std::lock_guard lock(round_->mutex);
+  return round_->problem;
+}
+
 ClusterRegistry::ClusterRegistry(kafka::Connector& connector, reconcile::Scheduler& scheduler,
                                  BatchOptions options, std::function<bool()> may_write,
                                  OnChange on_change)

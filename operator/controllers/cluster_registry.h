@@ -39,6 +39,14 @@ class ClusterHandle {
   /// Why the last change was refused; "" if it was not.
   std::string voter_problem() const;
 
+  /// One round of moves, elections and the like at a time, and a pause after a refusal: true when
+  /// one may begin now. Every operation of it is answered through `round_answer()`; the last answer
+  /// runs `on_done`.
+  bool begin_round(std::size_t operations, std::function<void()> on_done);
+  std::function<void(const kafka::ItemResult&)> round_answer(std::string what);
+  /// What the last round was refused; "" if it was not.
+  std::string round_problem() const;
+
   /// Too young to say that the cluster cannot be reached.
   bool is_connecting() const { return std::chrono::steady_clock::now() - opened_at_ < kPatience; }
 
@@ -55,6 +63,15 @@ class ClusterHandle {
     std::string problem;
   };
 
+  struct Round {
+    std::mutex mutex;
+    std::size_t open = 0;
+    broker::Instant not_before{};
+    std::string problem;  // of the last complete round
+    std::string refusal;  // of the one under way
+    std::function<void()> on_done;
+  };
+
   const broker::Instant opened_at_ = std::chrono::steady_clock::now();
   const kafka::ConnectionSpec spec_;
   const std::unique_ptr<kafka::ClusterConnection> connection_;
@@ -62,6 +79,7 @@ class ClusterHandle {
   broker::Instant pods_changed_{};
   broker::Instant asked_{};
   const std::shared_ptr<VoterState> voters_ = std::make_shared<VoterState>();
+  const std::shared_ptr<Round> round_ = std::make_shared<Round>();
   AdminBatcher batcher_;  // before the connection goes
 };
 using ClusterHandlePtr = std::shared_ptr<ClusterHandle>;

@@ -76,7 +76,8 @@ TEST(ClusterLoop, WhatCannotBeDoneIsRefusedAndTheRunningClusterStays) {
   world.make_cluster();
   const auto set = world.store.get(kube::kStatefulSet, {"kafka", "orders-main"});
   json spec = cluster_spec();
-  spec["pools"][0]["replicas"] = 3;  // the controllers with it
+  spec["pools"][0]["replicas"] = 3;
+  spec["hibernate"] = true;
   world.put("Cluster", "kafka", "orders", spec);
   world.settle();
   EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False NotSupportedYet");

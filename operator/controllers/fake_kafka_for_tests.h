@@ -66,6 +66,16 @@ class FakeKafka {
       image.cluster.brokers.set(broker.id, broker);
     });
   }
+  void fence_broker(int id) {
+    change([&](broker::metadata::MetadataImage& image) {
+      const auto* known = image.cluster.broker(broker::BrokerId{id});
+      if (known == nullptr) return;
+      auto broker = *known;
+      broker.fenced = true;
+      image.cluster.brokers.set(broker.id, broker);
+    });
+    announce({.brokers = true});
+  }
   /// Voters whose directory ids are {1, node id}.
   static std::shared_ptr<kafka::QuorumDescription> quorum_of(const std::vector<int>& ids,
                                                              int leader) {
@@ -112,6 +122,7 @@ class FakeKafka {
   bool up = false;
   std::shared_ptr<const kafka::QuorumDescription> quorum;  // null: it cannot be described
   std::vector<kafka::VoterChange> voter_changes;
+  std::vector<kafka::Reassignment> reassignments;
   std::map<int, std::string> racks;
   int requests = 0;
   int items = 0;
@@ -235,6 +246,36 @@ class FakeConnection final : public kafka::ClusterConnection,
       return kafka::ItemResult{};
     });
     kafka_.announce(changes);
+  }
+  void reassign_partitions(std::vector<kafka::Reassignment> wanted, Done done) override {
+    answer(wanted, done, [&](const kafka::Reassignment& r) {
+      const auto* known = kafka_.topic(r.topic);
+      if (known == nullptr)
+        return kafka::ItemResult{broker::ErrorCode::kUnknownTopicOrPartition, "", {}};
+      broker::metadata::TopicImage topic = *known;
+      broker::metadata::PartitionRegistration partition = *topic.partitions.find(r.partition);
+      if (!r.replicas) return kafka::ItemResult{};
+      partition.replicas.clear();
+      for (const std::int32_t id : *r.replicas) partition.replicas.push_back(broker::BrokerId{id});
+      partition.isr = partition.replicas;
+      partition.leader = partition.replicas.front();
+      topic.partitions.set(r.partition, partition);
+      kafka_.change([&](auto& image) { image.topics.by_id.set(topic.id, topic); });
+      kafka_.reassignments.push_back(r);
+      return kafka::ItemResult{};
+    });
+    kafka_.announce({.replication = true});
+  }
+  void elect_preferred_leaders(std::vector<kafka::PreferredElection> elections,
+                               Done done) override {
+    answer(elections, done, [](const auto&) { return kafka::ItemResult{}; });
+  }
+  void unregister_brokers(std::vector<std::int32_t> brokers, Done done) override {
+    answer(brokers, done, [&](std::int32_t id) {
+      kafka_.change([&](auto& image) { image.cluster.brokers.erase(broker::BrokerId{id}); });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce({.brokers = true});
   }
   void alter_scram_credentials(std::vector<kafka::ScramChange> wanted, Done done) override {
     kafka::Changes changes;

@@ -39,6 +39,22 @@ struct Apply {
     for (const auto& [key, value] : action.changes) alteration.changes.push_back({key, value});
     admin.alter_configs(std::move(alteration), done);
   }
+  /// One answer for all: the first refusal, else the last.
+  void operator()(const plan::MoveReplicas& action) const {
+    struct Answers {
+      std::size_t open;
+      std::optional<kafka::ItemResult> refusal;
+    };
+    const auto answers = std::make_shared<Answers>(Answers{action.moves.size(), {}});
+    for (const plan::Move& move : action.moves) {
+      admin.reassign({move.topic, move.partition, move.replicas},
+                     [answers, done = done](const kafka::ItemResult& result) {
+                       if (result.code != broker::ErrorCode::kNone && !answers->refusal)
+                         answers->refusal = result;
+                       if (--answers->open == 0) done(answers->refusal.value_or(result));
+                     });
+    }
+  }
   void operator()(const plan::DeleteTopic& action) const { admin.delete_topic(action.name, done); }
 };
 

@@ -75,6 +75,19 @@ class World {
         if (pods_held.contains(id)) continue;
         changed = run_pod(*set, document, id) || changed;
       }
+      changed = stop_surplus(*set, first + replicas) || changed;
+    }
+    return changed;
+  }
+  bool stop_surplus(const kube::Object& set, int end) {
+    bool changed = false;
+    for (const ObjectPtr& pod : store.list(kube::kPod, set.key.ns, "")) {
+      const std::string& name = pod->key.name;
+      const int id = std::stoi(name.substr(name.rfind('-') + 1));
+      if (!name.starts_with(set.key.name + "-") || id < end) continue;
+      EXPECT_TRUE(store.remove_as_user(kube::kPod, pod->key).ok());
+      kafka.fence_broker(id);
+      changed = true;
     }
     return changed;
   }

@@ -41,6 +41,14 @@ class ByKey {
   std::map<Key, ItemResult> results_;
 };
 
+/// The items of each topic; those of one topic are one entry of the request.
+template <class Item>
+std::map<std::string, std::vector<const Item*>> by_topic(const std::vector<Item>& items) {
+  std::map<std::string, std::vector<const Item*>> out;
+  for (const Item& item : items) out[item.topic].push_back(&item);
+  return out;
+}
+
 }  // namespace
 
 CreateTopics::Request CreateTopics::request(const std::vector<Item>& items,
@@ -218,6 +226,89 @@ ItemResults AlterScramCredentials::results(const std::vector<Item>& items,
   ItemResults results;
   for (const ScramChange& item : items) results.push_back(by_user.of(item.username));
   return results;
+}
+
+ReassignPartitions::Request ReassignPartitions::request(const std::vector<Item>& items,
+                                                        std::int32_t timeout_ms) {
+  Request request;
+  request.timeout_ms = timeout_ms;
+  for (const auto& [topic, of_topic] : by_topic(items)) {
+    auto& wanted = request.topics.emplace_back();
+    wanted.name = topic;
+    for (const Item* item : of_topic) {
+      auto& partition = wanted.partitions.emplace_back();
+      partition.partition_index = item->partition;
+      partition.replicas = item->replicas;
+    }
+  }
+  return request;
+}
+
+ItemResults ReassignPartitions::results(const std::vector<Item>& items,
+                                        const Request::Response& response) {
+  const ItemResult whole = result_of(response.error_code, response.error_message);
+  ByKey<std::pair<std::string, std::int32_t>> by_partition;
+  for (const auto& topic : response.responses) {
+    for (const auto& partition : topic.partitions) {
+      by_partition.add({topic.name, partition.partition_index},
+                       result_of(partition.error_code, partition.error_message));
+    }
+  }
+  ItemResults results;
+  for (const Item& item : items) {
+    ItemResult result =
+        whole.code == ErrorCode::kNone ? by_partition.of({item.topic, item.partition}) : whole;
+    if (!item.replicas && result.code == ErrorCode::kNoReassignmentInProgress) result = {};
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+ElectPreferredLeaders::Request ElectPreferredLeaders::request(const std::vector<Item>& items,
+                                                              std::int32_t timeout_ms) {
+  Request request;
+  request.timeout_ms = timeout_ms;
+  request.election_type = 0;
+  request.topic_partitions.emplace();
+  for (const auto& [topic, of_topic] : by_topic(items)) {
+    auto& wanted = request.topic_partitions->emplace_back();
+    wanted.topic = topic;
+    for (const Item* item : of_topic) wanted.partitions.push_back(item->partition);
+  }
+  return request;
+}
+
+ItemResults ElectPreferredLeaders::results(const std::vector<Item>& items,
+                                           const Request::Response& response) {
+  const ItemResult whole = result_of(response.error_code, std::nullopt);
+  ByKey<std::pair<std::string, std::int32_t>> by_partition;
+  for (const auto& topic : response.replica_election_results) {
+    for (const auto& partition : topic.partition_result) {
+      by_partition.add({topic.topic, partition.partition_id},
+                       result_of(partition.error_code, partition.error_message));
+    }
+  }
+  ItemResults results;
+  for (const Item& item : items) {
+    ItemResult result =
+        whole.code == ErrorCode::kNone ? by_partition.of({item.topic, item.partition}) : whole;
+    if (result.code == ErrorCode::kElectionNotNeeded) result = {};
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+UnregisterBroker::Request UnregisterBroker::request(const std::vector<Item>& items, std::int32_t) {
+  Request request;
+  request.broker_id = items.front();
+  return request;
+}
+
+ItemResults UnregisterBroker::results(const std::vector<Item>& items,
+                                      const Request::Response& response) {
+  ItemResult result = result_of(response.error_code, response.error_message);
+  if (result.code == ErrorCode::kBrokerIdNotRegistered) result = {};
+  return ItemResults(items.size(), result);
 }
 
 }  // namespace op::kafka

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "broker/protocol/messages/alter_partition_reassignments_request.h"
+#include "broker/protocol/messages/alter_partition_reassignments_response.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_request.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_response.h"
 #include "broker/protocol/messages/create_acls_request.h"
@@ -14,8 +16,12 @@
 #include "broker/protocol/messages/delete_acls_response.h"
 #include "broker/protocol/messages/delete_topics_request.h"
 #include "broker/protocol/messages/delete_topics_response.h"
+#include "broker/protocol/messages/elect_leaders_request.h"
+#include "broker/protocol/messages/elect_leaders_response.h"
 #include "broker/protocol/messages/incremental_alter_configs_request.h"
 #include "broker/protocol/messages/incremental_alter_configs_response.h"
+#include "broker/protocol/messages/unregister_broker_request.h"
+#include "broker/protocol/messages/unregister_broker_response.h"
 #include "operator/kafka/cluster_view.h"
 
 namespace op::kafka {
@@ -80,6 +86,35 @@ struct AlterScramCredentials {
   using Item = ScramChange;
   using Request = broker::protocol::AlterUserScramCredentialsRequest;
   static std::string key(const Item& item) { return item.username; }
+  static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
+  static ItemResults results(const std::vector<Item>& items, const Request::Response& response);
+};
+
+struct ReassignPartitions {
+  using Item = Reassignment;
+  using Request = broker::protocol::AlterPartitionReassignmentsRequest;
+  static std::string key(const Item& item) {
+    return item.topic + "/" + std::to_string(item.partition);
+  }
+  static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
+  static ItemResults results(const std::vector<Item>& items, const Request::Response& response);
+};
+
+struct ElectPreferredLeaders {
+  using Item = PreferredElection;
+  using Request = broker::protocol::ElectLeadersRequest;
+  static std::string key(const Item& item) {
+    return item.topic + "/" + std::to_string(item.partition);
+  }
+  static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
+  static ItemResults results(const std::vector<Item>& items, const Request::Response& response);
+};
+
+/// All items share a key: Kafka takes one broker per request.
+struct UnregisterBroker {
+  using Item = std::int32_t;
+  using Request = broker::protocol::UnregisterBrokerRequest;
+  static std::string key(const Item&) { return "one"; }
   static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
   static ItemResults results(const std::vector<Item>& items, const Request::Response& response);
 };

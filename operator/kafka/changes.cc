@@ -61,7 +61,8 @@ struct Standing {
   bool whole = true;
   bool offline = false;
   bool moving = false;
-  std::size_t in_sync = 0;  // only while it is not whole
+  bool as_preferred = true;  // led by its first replica
+  std::size_t in_sync = 0;   // only while it is not whole
 
   bool operator==(const Standing&) const = default;
 };
@@ -73,6 +74,8 @@ Standing standing_of(const metadata::MetadataImage& image, const broker::TopicId
   if (partition == nullptr) return out;
   out.whole = partition->isr.size() >= partition->replicas.size();
   out.offline = partition->leader == metadata::kNoLeader;
+  out.as_preferred =
+      !partition->replicas.empty() && partition->leader == partition->replicas.front();
   out.moving = !partition->adding_replicas.empty() || !partition->removing_replicas.empty();
   if (!out.whole) out.in_sync = partition->isr.size();
   return out;

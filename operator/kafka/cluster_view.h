@@ -50,7 +50,8 @@ struct Changes {
   bool brokers = false;                 // registrations, fencing, features, broker configs
   bool state = false;                   // synced() flipped; the image need not have changed
   bool replication = false;  // a partition lost its last replica in sync, or one of them,
-                             // or has them all again; or its replicas are moved
+                             // or has them all again; or its replicas are moved; or another
+                             // than its preferred replica leads, or no longer
   bool quorum = false;       // quorum() was asked for, or is another
 
   bool operator==(const Changes&) const = default;
@@ -109,6 +110,19 @@ struct PartitionGrowth {
   std::int32_t total_count = 0;
 };
 
+/// Replicas for one partition, the preferred leader first (KIP-455).
+struct Reassignment {
+  std::string topic;
+  std::int32_t partition = 0;
+  std::optional<std::vector<std::int32_t>> replicas;  // nullopt: take back what is under way
+};
+
+/// The first replica of a partition is to lead it.
+struct PreferredElection {
+  std::string topic;
+  std::int32_t partition = 0;
+};
+
 struct ConfigChange {
   std::string key;
   std::optional<std::string> value;  // nullopt: delete the key, back to the default
@@ -153,6 +167,12 @@ class AdminClient {
   /// Exactly these bindings. An item without a match is kNone.
   virtual void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) = 0;
   virtual void alter_scram_credentials(std::vector<ScramChange> changes, Done done) = 0;
+  /// Taking back what is not under way (any more) is kNone.
+  virtual void reassign_partitions(std::vector<Reassignment> reassignments, Done done) = 0;
+  /// An election that is not needed is kNone.
+  virtual void elect_preferred_leaders(std::vector<PreferredElection> elections, Done done) = 0;
+  /// The controller forgets these brokers; one that it does not know is kNone. A request each.
+  virtual void unregister_brokers(std::vector<std::int32_t> brokers, Done done) = 0;
   /// Through the leading controller; one result.
   virtual void change_voter(VoterChange change, Done done) = 0;
 };

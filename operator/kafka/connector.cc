@@ -257,6 +257,16 @@ class Connection final : public ClusterConnection, private AdminClient {
     run<AlterScramCredentials>(std::move(changes), std::move(done));
   }
 
+  void reassign_partitions(std::vector<Reassignment> reassignments, Done done) override {
+    run<ReassignPartitions>(std::move(reassignments), std::move(done));
+  }
+  void elect_preferred_leaders(std::vector<PreferredElection> elections, Done done) override {
+    run<ElectPreferredLeaders>(std::move(elections), std::move(done));
+  }
+  void unregister_brokers(std::vector<std::int32_t> brokers, Done done) override {
+    run<UnregisterBroker>(std::move(brokers), std::move(done));
+  }
+
   void change_voter(VoterChange change, Done done) override {
     strand_.post([link = std::weak_ptr(link_), gate = gate_, change = std::move(change),
                   done = std::move(done)]() mutable {

@@ -137,6 +137,9 @@ std::map<std::string, std::string> static_config(const api::Cluster& cluster) {
   const std::string in_sync = brokers >= 3 ? "2" : "1";
   std::map<std::string, std::string> out{
       {"auto.create.topics.enable", "false"},
+      // A broker that hangs is replaced after this long; one that dies is noticed at once anyway.
+      {"broker.heartbeat.interval.ms", "500"},
+      {"broker.session.timeout.ms", "2000"},
       {"default.replication.factor", copies},
       {"min.insync.replicas", in_sync},
       {"offsets.topic.replication.factor", copies},
@@ -267,6 +270,8 @@ std::string declared_digest(const api::Cluster& cluster, const api::PoolSpec& po
   // Only where it is used: the digest of every other cluster stays what it was.
   if (cluster.spec.rack_topology_key && pool.has_role(api::Role::kBroker))
     declared["rack"] = *cluster.spec.rack_topology_key;
+  if (const std::string* restart = cluster.metadata.annotation(kRestartAnnotation))
+    declared["restart"] = *restart;
   json& config = declared["config"] = json::object();
   for (const auto& [key, value] : cluster.spec.config)
     if (!is_dynamic(key)) config[key] = value;

@@ -23,6 +23,8 @@ inline constexpr std::string_view kOperatorCommonName = "millrace-operator";
 inline constexpr std::string_view kFieldManager = "millrace-operator";
 inline constexpr std::string_view kClusterLabel = "millrace.io/cluster";
 inline constexpr std::string_view kPoolLabel = "millrace.io/pool";
+/// Set by the user. On a Cluster: another value restarts every pod, one by one. On a pod: this one.
+inline constexpr std::string_view kRestartAnnotation = "millrace.io/restart";
 inline constexpr std::string_view kDeclaredDigestAnnotation = "millrace.io/declared-digest";
 
 std::string headless_service(const api::Cluster& cluster);   // orders-brokers

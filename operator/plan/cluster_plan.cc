@@ -17,10 +17,18 @@ namespace reason = api::reason;
 /// Things that only the user can change.
 std::optional<Verdict> stalled(const ClusterInput& in) {
   if (!in.errors.empty()) return Verdict{in.errors.front().reason, api::to_string(in.errors)};
-  return detail::cluster_id_changed(
-      in.cluster.status.cluster_id,
-      in.observed_cluster_id.empty() ? in.cluster.status.cluster_id : in.observed_cluster_id, {},
-      in.cluster.metadata);
+  if (auto changed = detail::cluster_id_changed(
+          in.cluster.status.cluster_id,
+          in.observed_cluster_id.empty() ? in.cluster.status.cluster_id : in.observed_cluster_id,
+          {}, in.cluster.metadata))
+    return changed;
+  return in.scale.blocked;
+}
+
+std::string listed(const std::vector<std::int32_t>& ids) {
+  std::string out;
+  for (const std::int32_t id : ids) out += (out.empty() ? "" : ", ") + std::to_string(id);
+  return out;
 }
 
 std::optional<Verdict> broker_is_missing(const ClusterInput& in) {
@@ -53,6 +61,29 @@ std::optional<Verdict> rolling(const ClusterInput& in) {
   return Verdict{reason::kRestartRequired, std::move(message)};
 }
 
+/// Nodes that come or go.
+std::optional<Verdict> scaling(const ClusterInput& in) {
+  if (in.quorum) {
+    const VoterAction action = next_voter_action(in.cluster, *in.quorum, leaving_voters(in));
+    const auto is_scaling = [](const Verdict& why) { return why.reason == reason::kScaling; };
+    if (const auto* wait = std::get_if<WaitForQuorum>(&action); wait && is_scaling(wait->why))
+      return wait->why;
+    if (const auto* add = std::get_if<AddVoter>(&action); add && is_scaling(add->why))
+      return Verdict{reason::kScaling, add->why.message + " and becomes a voter"};
+  }
+  const auto& scale = in.scale.status;
+  if (!scale) return std::nullopt;
+  const bool drains = !scale->leaving.empty();
+  std::string message = (drains ? "node " : "broker ") +
+                        listed(drains ? scale->leaving : scale->joining) +
+                        (drains ? " leaves" : " gets its share of replicas");
+  if (scale->total > 0)
+    message += ": " + std::to_string(scale->moved) + " of " +
+               detail::counted(scale->total, "partition") + " moved";
+  if (!scale->waiting_for.empty()) message += "; " + scale->waiting_for;
+  return Verdict{reason::kScaling, std::move(message)};
+}
+
 /// Why the cluster is not yet what was declared; the first that applies.
 std::optional<Verdict> unfinished(const ClusterInput& in) {
   if (!in.apply_problem.empty()) return Verdict{reason::kApplying, in.apply_problem};
@@ -63,20 +94,28 @@ std::optional<Verdict> unfinished(const ClusterInput& in) {
   for (const ObservedPod& pod : in.pods)
     if (const auto why = outdated(in, pod))
       return Verdict{reason::kRestartRequired, "pod " + pod.name + " " + *why};
-  return broker_is_missing(in);
+  if (auto verdict = broker_is_missing(in)) return verdict;
+  return scaling(in);
 }
 
+/// What is there, and not what is declared: this is how an operator knows tomorrow who leaves.
 void fill_pools(const ClusterInput& in, api::ClusterStatus& status) {
   status.pools.clear();
-  status.brokers = model::broker_count(in.cluster);
+  status.brokers = 0;
   status.ready_brokers = 0;
   for (const api::PoolSpec& pool : in.cluster.spec.pools) {
-    api::PoolStatus out{pool.name, pool.replicas, 0, model::node_ids(pool)};
-    for (std::int32_t id : out.node_ids) {
+    api::PoolStatus out{pool.name, 0, 0, {}};
+    for (const std::int32_t id : model::node_ids(pool)) {
+      if (in.scale.released.contains(id)) continue;
+      out.node_ids.push_back(id);
+      ++out.replicas;
       const ObservedPod* pod = find_pod(in, id);
-      if (pod && pod->ready && !pod->deleting) ++out.ready;
+      const bool is_ready = pod && pod->ready && !pod->deleting;
+      out.ready += is_ready ? 1 : 0;
+      if (!pool.has_role(api::Role::kBroker) || in.leaving.contains(id)) continue;
+      ++status.brokers;
+      status.ready_brokers += is_ready ? 1 : 0;
     }
-    if (pool.has_role(api::Role::kBroker)) status.ready_brokers += out.ready;
     status.pools.push_back(std::move(out));
   }
 }
@@ -113,12 +152,31 @@ void fill_owned_config(const ClusterInput& in, api::ClusterStatus& status) {
   status.owned_config = std::move(owned);
 }
 
+const api::InitialController* find_controller(const api::ClusterStatus& status,
+                                              std::int32_t node_id) {
+  for (const api::InitialController& controller : status.initial_controllers)
+    if (controller.node_id == node_id) return &controller;
+  return nullptr;
+}
+
 /// A disk that was ready once and is empty now is a lost one.
 void fill_formatted(const ClusterInput& in, api::ClusterStatus& status) {
   for (api::InitialController& controller : status.initial_controllers) {
     const ObservedPod* pod = find_pod(in, controller.node_id);
     if (pod && pod->ready) controller.formatted = true;
   }
+  if (!in.quorum || !in.quorum_is_current || !status.formatted) return;
+  // Voters that were added are known from now on: a lost disk of the first one is no lost cluster.
+  for (const QuorumReplica& voter : in.quorum->voters) {
+    const api::PoolSpec* pool = model::pool_of(in.cluster, voter.node_id);
+    if (!pool || !pool->has_role(api::Role::kController) || in.leaving.contains(voter.node_id))
+      continue;
+    if (find_controller(status, voter.node_id) == nullptr)
+      status.initial_controllers.push_back({voter.node_id, voter.directory_id.to_string(), true});
+  }
+  std::erase_if(status.initial_controllers, [&](const api::InitialController& controller) {
+    return in.scale.released.contains(controller.node_id);
+  });
 }
 
 /// It works, but with less than it should have.
@@ -132,14 +190,18 @@ std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus
     for (const std::int32_t id : model::node_ids(pool))
       if (auto problem = node_problem(in, id)) return problem;
   if (in.quorum) {
-    const VoterAction action = next_voter_action(in.cluster, *in.quorum);
-    if (const auto* wait = std::get_if<WaitForQuorum>(&action)) return wait->why;
+    const VoterAction action = next_voter_action(in.cluster, *in.quorum, leaving_voters(in));
+    const auto is_lost = [](const Verdict& why) { return why.reason == reason::kVoterLost; };
+    const auto* wait = std::get_if<WaitForQuorum>(&action);
+    if (wait && is_lost(wait->why)) return wait->why;
     const auto refused = [&](Verdict why) {
       if (!in.voter_problem.empty()) why.message += "; " + in.voter_problem;
       return why;
     };
-    if (const auto* remove = std::get_if<RemoveVoter>(&action)) return refused(remove->why);
-    if (const auto* add = std::get_if<AddVoter>(&action)) return refused(add->why);
+    const auto* remove = std::get_if<RemoveVoter>(&action);
+    if (remove && (is_lost(remove->why) || !in.voter_problem.empty())) return refused(remove->why);
+    const auto* add = std::get_if<AddVoter>(&action);
+    if (add && (is_lost(add->why) || !in.voter_problem.empty())) return refused(add->why);
   }
   const ReplicationHealth health = replication_health(in);
   if (health.under_replicated > 0)
@@ -182,6 +244,8 @@ void fill_conditions(const ClusterInput& in, const Judgement& judgement,
 
 }  // namespace
 
+LeavingVoters leaving_voters(const ClusterInput& in) { return {in.leaving, in.scale.drained}; }
+
 const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id) {
   for (const ObservedPod& pod : in.pods)
     if (pod.node_id == node_id) return &pod;
@@ -194,6 +258,10 @@ std::optional<std::string> outdated(const ClusterInput& in, const ObservedPod& p
   const auto wanted = in.declared_digests.find(pool->name);
   if (wanted != in.declared_digests.end() && wanted->second != pod.declared_digest)
     return "still runs what was declared before";
+  // One that comes with every pod would restart it for ever.
+  if (pod.restart_asked &&
+      !pool->template_.annotations.contains(std::string(model::kRestartAnnotation)))
+    return "is asked to be restarted";
   const auto* placement = model::placement_of(in.cluster, pod.node_id);
   const auto* broker = in.image ? in.image->cluster.broker(broker::BrokerId{pod.node_id}) : nullptr;
   if (!in.cluster.spec.rack_topology_key || !placement || !broker || !pod.ready ||
@@ -272,6 +340,8 @@ api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
   if (in.quorum && in.quorum->leader_id >= 0) status.quorum_leader = in.quorum->leader_id;
   fill_formatted(in, status);
   status.roll = in.roll;
+  status.scale = in.scale.status;
+  status.activity = activity_of(status);
   if (!judgement.stalled && !judgement.unfinished) status.formatted = true;
   fill_conditions(in, judgement, status);
   return status;

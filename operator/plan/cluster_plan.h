@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "operator/api/validate.h"
 #include "operator/plan/quorum_plan.h"
 #include "operator/plan/roller.h"
+#include "operator/plan/scale.h"
 #include "operator/plan/types.h"
 
 namespace op::plan {
@@ -26,7 +28,8 @@ struct ObservedPod {
   std::string declared_digest;  // annotation of the running pod
   std::string problem;          // "ImagePullBackOff: …", "Unschedulable: …"; "" when none
   bool unschedulable = false;
-  std::string node;  // where it runs; "" until it is scheduled
+  bool restart_asked = false;  // model::kRestartAnnotation on the pod
+  std::string node;            // where it runs; "" until it is scheduled
 };
 
 struct ClusterInput {
@@ -47,7 +50,10 @@ struct ClusterInput {
   std::string voter_problem;
   /// Failed writes to Kubernetes of this round: "Service orders-bootstrap: …".
   std::string apply_problem;
+  /// Nodes that are not declared any more and still there: hold_leaving_nodes() has put them back.
+  std::set<std::int32_t> leaving;
   std::optional<api::RollStatus> roll;  // what plan_roll says; shown in status
+  ScaleStep scale;                      // what plan_scale says
   api::Timestamp now;
 };
 
@@ -69,6 +75,7 @@ std::vector<api::NodePlacement> unknown_placements(const api::Cluster& cluster,
 /// listeners, pools.
 api::ClusterStatus plan_cluster_status(const ClusterInput& in);
 
+LeavingVoters leaving_voters(const ClusterInput& in);
 /// The pod of a node; nullptr when there is none.
 const ObservedPod* find_pod(const ClusterInput& in, std::int32_t node_id);
 /// Why the node does not run as it should; nullopt: its pod is ready.
@@ -78,7 +85,7 @@ std::optional<std::string> outdated(const ClusterInput& in, const ObservedPod& p
 
 /// spec.config keys that apply at run time, as the difference to the cluster-wide dynamic
 /// configuration of the image. Only keys that the spec names or once named (status.owned_config)
-/// are touched.
+/// are touched, and min.insync.replicas where the metadata log pins it (KIP-966).
 std::vector<std::pair<std::string, std::optional<std::string>>> plan_dynamic_config(
     const api::Cluster& cluster, const broker::metadata::MetadataImage& image);
 

@@ -397,6 +397,59 @@ bool holds(const api::ClusterStatus& status, std::string_view type) {
   return condition && condition->status == api::ConditionStatus::kTrue;
 }
 
+/// Three brokers, and the topic on the first of them.
+MetadataImage three_brokers(const std::string& topic_name, int partitions) {
+  MetadataImage image = *MetadataImage::empty();
+  for (int id = 0; id < 3; ++id) {
+    broker::metadata::BrokerRegistration broker;
+    broker.id = broker::BrokerId{id};
+    broker.fenced = false;
+    image.cluster.brokers.set(broker.id, broker);
+  }
+  broker::metadata::TopicImage topic;
+  topic.name = topic_name;
+  topic.id = broker::Uuid{5, 5};
+  for (int i = 0; i < partitions; ++i) {
+    topic.partitions.set(i, {.replicas = {broker::BrokerId{0}},
+                             .isr = {broker::BrokerId{0}},
+                             .leader = broker::BrokerId{0}});
+  }
+  image.topics.by_id.set(topic.id, topic);
+  image.topics.ids.set(topic.name, topic.id);
+  return image;
+}
+
+TEST(TopicPlan, AnotherReplicationFactorIsAReassignment) {
+  api::Topic topic = make_topic();
+  MetadataImage image = three_brokers(topic.spec.name, 2);
+  topic.spec.partitions.reset();
+  topic.spec.config.clear();
+  topic.spec.replication_factor = 3;
+  TopicInput in{.topic = topic, .cluster_id = "c", .image = image, .now = kNow};
+  TopicPlan plan = plan_topic(in);
+  ASSERT_EQ(plan.actions.size(), 1u);
+  const auto& moves = std::get<MoveReplicas>(plan.actions[0]).moves;
+  ASSERT_EQ(moves.size(), 2u);
+  EXPECT_EQ(moves[1].replicas->size(), 3u);
+  EXPECT_EQ(moves[1].replicas->front(), 0);
+  EXPECT_EQ(reason_of(plan.status.conditions), "Applying");
+  // Under way: told, and not asked for again.
+  auto moving = *image.topics.find(topic.spec.name);
+  auto partition = *moving.partitions.find(0);
+  partition.adding_replicas = {broker::BrokerId{1}, broker::BrokerId{2}};
+  for (const broker::BrokerId id : partition.adding_replicas) partition.replicas.push_back(id);
+  moving.partitions.set(0, partition);
+  moving.partitions.set(1, {.replicas = partition.replicas, .isr = partition.replicas});
+  image.topics.by_id.set(moving.id, moving);
+  plan = plan_topic(in);
+  EXPECT_TRUE(plan.actions.empty());
+  const auto* ready = api::find_condition(plan.status.conditions, api::condition::kReady);
+  EXPECT_EQ(ready->message, "changing to 3 replicas: 1 of 2 partitions done");
+  EXPECT_EQ(plan.status.replication_factor, 3);
+  topic.spec.replication_factor = 4;
+  EXPECT_EQ(reason_of(plan_topic(in).status.conditions), "Invalid");
+}
+
 TEST(ClusterPlan, ReadyOnlyWhenEverythingIsAndThenStable) {
   const MetadataImage image = one_broker();
   api::Cluster cluster = make_cluster();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -56,12 +57,21 @@ struct AddVoter {
   Verdict why;
   bool operator==(const AddVoter&) const = default;
 };
+/// Nodes that are to leave the cluster; they are never added. `may_go`: those of them that hold
+/// nothing any more, so that their vote may be taken.
+struct LeavingVoters {
+  std::set<std::int32_t> all;
+  std::set<std::int32_t> may_go;
+};
 using VoterAction = std::variant<KeepVoters, WatchVoters, WaitForQuorum, RemoveVoter, AddVoter>;
 
 /// A controller whose disk was lost comes back with another directory id, as an observer (KIP-853).
 /// When it has caught up, the voter that it was is removed and the one that it is gets added: one
 /// change at a time, and only while a majority of those that remain has what is committed. Never
-/// touches a voter whose disk is still the one it voted with.
-VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum& quorum);
+/// touches a voter whose disk is still the one it voted with, unless its node leaves: the quorum's
+/// leader last. Controllers that are new are added before any is taken away. Reasons: kVoterLost,
+/// and kScaling for what was declared.
+VoterAction next_voter_action(const api::Cluster& cluster, const ObservedQuorum& quorum,
+                              const LeavingVoters& leaving);
 
 }  // namespace op::plan

@@ -132,6 +132,20 @@ std::optional<Verdict> not_back(const ClusterInput& in, const api::RollStatus& r
   return not_whole(in);
 }
 
+/// Partitions that prefer the node, which has everything of them, and are led by another one.
+std::vector<std::pair<std::string, std::int32_t>> led_by_others(const ClusterInput& in,
+                                                                std::int32_t node_id) {
+  std::vector<std::pair<std::string, std::int32_t>> out;
+  const BrokerId id{node_id};
+  for (const auto& [topic_id, topic] : in.image->topics.by_id) {
+    for (const auto& [index, partition] : topic.partitions) {
+      if (partition.replicas.empty() || partition.replicas.front() != id) continue;
+      if (partition.leader != id && partition.in_isr(id)) out.emplace_back(topic.name, index);
+    }
+  }
+  return out;
+}
+
 std::vector<const ObservedPod*> outdated_pods(const ClusterInput& in) {
   std::vector<const ObservedPod*> out;
   for (const ObservedPod& pod : in.pods)
@@ -269,6 +283,14 @@ RollStep plan_roll(const ClusterInput& in) {
     if (untouched && outdated(in, *pod)) return next(in, std::move(roll), {pod});
     if (!untouched) {
       if (auto why = not_back(in, roll)) return wait(std::move(roll), std::move(*why));
+      if (has_role(in, *roll.node_id, api::Role::kBroker)) {
+        if (auto partitions = led_by_others(in, *roll.node_id); !partitions.empty()) {
+          Verdict why{reason::kBrokersNotReady,
+                      "node " + std::to_string(*roll.node_id) + " gets its leaderships back"};
+          roll.waiting_for = why.message;
+          return {RestoreLeaders{std::move(partitions), std::move(why)}, std::move(roll)};
+        }
+      }
       ++roll.done;
     }
     roll.node_id.reset();

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -29,7 +30,13 @@ struct RestartBroker {
   Verdict why;
   bool operator==(const RestartBroker&) const = default;
 };
-using RollAction = std::variant<Nothing, WaitUntilReady, RestartBroker>;
+/// The node is back; what it led before it went, it is to lead again.
+struct RestoreLeaders {
+  std::vector<std::pair<std::string, std::int32_t>> partitions;  // topic, index
+  Verdict why;
+  bool operator==(const RestoreLeaders&) const = default;
+};
+using RollAction = std::variant<Nothing, WaitUntilReady, RestartBroker, RestoreLeaders>;
 
 /// The next step, and what status must say before it is taken: an operator that is killed between
 /// the two finds the node under way there and does not take another one.
@@ -47,8 +54,9 @@ struct RollStep {
 ///  - every replica of every partition is in sync, and none is being moved;
 ///  - every controller has caught up with the metadata log.
 /// The same is the evidence that the node before is back, together with a new pod and a new
-/// registration of its broker. Order: brokers first, those that lead least before the others; then
-/// controllers; the leader of the quorum last.
+/// registration of its broker; then it gets back the leaderships of the partitions that prefer it.
+/// Order: brokers first, those that lead least before the others; then controllers; the leader of
+/// the quorum last.
 RollStep plan_roll(const ClusterInput& in);
 
 /// Partitions of which a replica is not in sync, or that are being moved.

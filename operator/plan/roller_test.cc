@@ -195,11 +195,28 @@ class World {
         restart(chosen->node_id);
         order.push_back(chosen->node_id);
       }
+      if (const auto* restore = std::get_if<RestoreLeaders>(&step.action)) elect(*restore);
       tick();
     }
     ADD_FAILURE() << "the roll does not end: "
                   << (cluster.status.roll ? cluster.status.roll->waiting_for : "");
     return order;
+  }
+
+  void elect(const RestoreLeaders& restore) {
+    for (const auto& [name, index] : restore.partitions) {
+      auto topic = *image.topics.find(name);
+      auto partition = *topic.partitions.find(index);
+      if (partition.in_isr(partition.replicas.front())) partition.leader = partition.replicas[0];
+      topic.partitions.set(index, partition);
+      image.topics.by_id.set(topic.id, topic);
+    }
+  }
+  bool leads_as_preferred() const {
+    for (const auto& [id, topic] : image.topics.by_id)
+      for (const auto& [index, partition] : topic.partitions)
+        if (partition.leader != partition.replicas.front()) return false;
+    return true;
   }
 
   api::Cluster cluster;
@@ -269,6 +286,7 @@ TEST(Roller, NeverTwoAwayWhateverIsSeenLate) {
     const auto order = world.roll();
     EXPECT_EQ(order.size(), world.nodes.size());
     for (const auto& [id, node] : world.nodes) EXPECT_EQ(node.restarts, 1) << id;
+    EXPECT_TRUE(world.leads_as_preferred());
     if (::testing::Test::HasFailure()) return;
   }
 }
@@ -357,6 +375,7 @@ TEST(Roller, ProgressIsCountedAndAnEditInTheMiddleStartsOver) {
     const RollStep step = world.plan(0);
     if (const auto* chosen = std::get_if<RestartBroker>(&step.action))
       world.restart(chosen->node_id);
+    if (const auto* restore = std::get_if<RestoreLeaders>(&step.action)) world.elect(*restore);
     done = step.status->done;
     world.tick();
   }
@@ -377,28 +396,28 @@ ObservedQuorum quorum_of_three() {
 }
 
 TEST(VoterPlan, AHealthyQuorumIsLeftAlone) {
-  EXPECT_EQ(next_voter_action(combined(3), quorum_of_three()), VoterAction(KeepVoters{}));
+  EXPECT_EQ(next_voter_action(combined(3), quorum_of_three(), {}), VoterAction(KeepVoters{}));
 }
 
 TEST(VoterPlan, ALostDiskIsReplacedByRemovingAndAdding) {
   ObservedQuorum quorum = quorum_of_three();
   quorum.voters[2].caught_up = false;
-  EXPECT_EQ(next_voter_action(combined(3), quorum), VoterAction(KeepVoters{}));  // only away
+  EXPECT_EQ(next_voter_action(combined(3), quorum, {}), VoterAction(KeepVoters{}));  // only away
   quorum.observers = {{2, Uuid{7, 2}, false}};
-  EXPECT_TRUE(
-      std::holds_alternative<WaitForQuorum>(next_voter_action(combined(3), quorum)));  // not yet
+  EXPECT_TRUE(std::holds_alternative<WaitForQuorum>(
+      next_voter_action(combined(3), quorum, {})));  // not yet
   quorum.observers[0].caught_up = true;
-  auto action = next_voter_action(combined(3), quorum);
+  auto action = next_voter_action(combined(3), quorum, {});
   ASSERT_TRUE(std::holds_alternative<RemoveVoter>(action));
   EXPECT_EQ(std::get<RemoveVoter>(action).directory_id, (Uuid{1, 2}));
   quorum.voters.pop_back();
   quorum.observers.insert(quorum.observers.begin(), {2, Uuid{1, 2}, false});  // listed for a while
-  action = next_voter_action(combined(3), quorum);
+  action = next_voter_action(combined(3), quorum, {});
   ASSERT_TRUE(std::holds_alternative<AddVoter>(action));
   EXPECT_EQ(std::get<AddVoter>(action).directory_id, (Uuid{7, 2}));
   quorum.voters.push_back({2, Uuid{7, 2}, true});
   quorum.observers.clear();
-  EXPECT_EQ(next_voter_action(combined(3), quorum), VoterAction(KeepVoters{}));
+  EXPECT_EQ(next_voter_action(combined(3), quorum, {}), VoterAction(KeepVoters{}));
 }
 
 TEST(VoterPlan, NothingIsRemovedThatTheOthersCannotSpare) {
@@ -406,19 +425,19 @@ TEST(VoterPlan, NothingIsRemovedThatTheOthersCannotSpare) {
   quorum.voters[2].caught_up = false;
   quorum.observers = {{2, Uuid{7, 2}, true}};
   quorum.voters[0].caught_up = false;  // two are left, one is current: no majority
-  EXPECT_TRUE(std::holds_alternative<WaitForQuorum>(next_voter_action(combined(3), quorum)));
+  EXPECT_TRUE(std::holds_alternative<WaitForQuorum>(next_voter_action(combined(3), quorum, {})));
 }
 
 TEST(VoterPlan, AnObserverOfThePastTakesNoVote) {
   ObservedQuorum quorum = quorum_of_three();
   quorum.observers = {{2, Uuid{7, 2}, true}};  // an older disk of the voter that is there
-  EXPECT_EQ(next_voter_action(combined(3), quorum), VoterAction(WatchVoters{}));
+  EXPECT_EQ(next_voter_action(combined(3), quorum, {}), VoterAction(WatchVoters{}));
 }
 
 TEST(VoterPlan, BrokersAreNoCandidates) {
   ObservedQuorum quorum = quorum_of_three();
   quorum.observers = {{100, Uuid{7, 100}, true}};
-  EXPECT_EQ(next_voter_action(dedicated(), quorum), VoterAction(KeepVoters{}));
+  EXPECT_EQ(next_voter_action(dedicated(), quorum, {}), VoterAction(KeepVoters{}));
 }
 
 }  // namespace

@@ -129,12 +129,42 @@ std::optional<Verdict> plan_partitions(TopicPlan& plan, const TopicInput& in, st
                      ", which cannot become " + std::to_string(*spec.partitions)};
 }
 
-std::optional<Verdict> replication_obstacle(const TopicInput& in, std::int32_t actual) {
-  const auto& wanted = in.topic.spec.replication_factor;
-  if (!wanted || *wanted == actual) return std::nullopt;
-  return Verdict{reason::kNotSupportedYet,
-                 "spec.replicationFactor: the topic has " + std::to_string(actual) +
-                     ", and changing it is a reassignment, which this version does not do"};
+/// Partitions of a topic that are given more replicas, or fewer, at the same time.
+constexpr std::size_t kResizedAtOnce = 20;
+
+/// A change of the replication factor is a reassignment, a few partitions at a time. `under_way`
+/// says how far it is; returned is what stands in its way.
+std::optional<Verdict> plan_replicas(TopicPlan& plan, const TopicInput& in,
+                                     const TopicImage& actual, std::optional<Verdict>& under_way) {
+  if (!in.topic.spec.replication_factor) return std::nullopt;
+  const auto wanted = static_cast<std::size_t>(*in.topic.spec.replication_factor);
+  std::size_t done = 0;
+  std::size_t moving = 0;
+  std::size_t to_go = 0;
+  for (const auto& [index, partition] : actual.partitions) {
+    const bool fits = target_replicas(partition).size() == wanted;
+    // One that only goes elsewhere is as it should be.
+    const bool resizing = partition.adding_replicas.size() != partition.removing_replicas.size();
+    done += fits && !resizing ? 1 : 0;
+    to_go += fits ? 0 : 1;
+    moving += is_moving(partition) ? 1 : 0;
+  }
+  const std::size_t total = actual.partitions.size();
+  if (done == total) return std::nullopt;
+  ReplicaMover mover(in.image, {});
+  if (to_go > 0 && wanted > mover.candidates())
+    return Verdict{reason::kInvalid, "spec.replicationFactor: " + std::to_string(wanted) +
+                                         " is more than the brokers that can take replicas (" +
+                                         std::to_string(mover.candidates()) + ")"};
+  under_way =
+      Verdict{reason::kApplying,
+              "changing to " + detail::counted(static_cast<std::int64_t>(wanted), "replica") +
+                  ": " + std::to_string(done) + " of " +
+                  detail::counted(static_cast<std::int64_t>(total), "partition") + " done"};
+  const std::size_t free = kResizedAtOnce - std::min(kResizedAtOnce, moving);
+  auto moves = mover.resize(actual, wanted, free);
+  if (!moves.empty()) plan.actions.push_back(MoveReplicas{std::move(moves)});
+  return std::nullopt;
 }
 
 std::string describe(const std::vector<TopicAction>& actions) {
@@ -147,14 +177,20 @@ std::string describe(const std::vector<TopicAction>& actions) {
       for (const auto& [key, value] : alter->changes)
         add(value ? "setting " + key + "=" + *value : "resetting " + key);
     }
+    if (const auto* move = std::get_if<MoveReplicas>(&action))
+      add("changing the replicas of " +
+          detail::counted(static_cast<std::int64_t>(move->moves.size()), "partition"));
   }
   return out;
 }
 
-void judge(TopicPlan& plan, const TopicInput& in, const std::optional<Verdict>& obstacle) {
+void judge(TopicPlan& plan, const TopicInput& in, const std::optional<Verdict>& obstacle,
+           const std::optional<Verdict>& under_way) {
   const std::int64_t generation = in.topic.metadata.generation;
   auto& conditions = plan.status.conditions;
   if (obstacle) return set_blocked(plan, in, *obstacle);
+  if (plan.actions.empty() && under_way)
+    return set_ready(conditions, false, *under_way, generation, in.now);
   if (plan.actions.empty()) {
     set_ready(conditions, true,
               {reason::kReady, detail::counted(plan.status.partitions, "partition") + ", " +
@@ -163,7 +199,7 @@ void judge(TopicPlan& plan, const TopicInput& in, const std::optional<Verdict>& 
     return;
   }
   if (in.rejection) return set_blocked(plan, in, *in.rejection);
-  const Verdict doing{reason::kApplying, describe(plan.actions)};
+  const Verdict doing = under_way.value_or(Verdict{reason::kApplying, describe(plan.actions)});
   plan.event = doing;
   // Drift of a topic that was Ready is repaired before anybody could read a status about it.
   const api::Condition* ready = api::find_condition(conditions, api::condition::kReady);
@@ -200,11 +236,13 @@ TopicPlan plan_topic(const TopicInput& in) {
   plan.status.topic_id = actual->id.to_string();
   plan.status.partitions = static_cast<std::int32_t>(actual->partitions.size());
   const auto* first = actual->partitions.find(0);
-  plan.status.replication_factor = first ? static_cast<std::int32_t>(first->replicas.size()) : 0;
+  plan.status.replication_factor =
+      first ? static_cast<std::int32_t>(target_replicas(*first).size()) : 0;
   auto obstacle = plan_partitions(plan, in, plan.status.partitions);
   plan_configs(plan, in);
-  if (!obstacle) obstacle = replication_obstacle(in, plan.status.replication_factor);
-  judge(plan, in, obstacle);
+  std::optional<Verdict> under_way;
+  if (!obstacle) obstacle = plan_replicas(plan, in, *actual, under_way);
+  judge(plan, in, obstacle, under_way);
   return plan;
 }
 

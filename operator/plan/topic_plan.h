@@ -10,6 +10,7 @@
 
 #include "broker/metadata/image.h"
 #include "operator/api/topic.h"
+#include "operator/plan/replica_moves.h"
 #include "operator/plan/types.h"
 
 namespace op::plan {
@@ -39,7 +40,13 @@ struct DeleteTopic {
 
   bool operator==(const DeleteTopic&) const = default;
 };
-using TopicAction = std::variant<CreateTopic, CreatePartitions, AlterTopicConfigs, DeleteTopic>;
+struct MoveReplicas {
+  std::vector<Move> moves;
+
+  bool operator==(const MoveReplicas&) const = default;
+};
+using TopicAction =
+    std::variant<CreateTopic, CreatePartitions, AlterTopicConfigs, DeleteTopic, MoveReplicas>;
 
 struct TopicInput {
   const api::Topic& topic;

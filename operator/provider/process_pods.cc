@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -113,6 +114,7 @@ struct ProcessPods::Template {
   std::string config_map;
   std::string secret;
   std::map<std::string, std::string> environment;
+  std::vector<std::string> volumes;  // directories that outlive the pod
   ProcessLayout layout;
 };
 
@@ -167,6 +169,10 @@ Instant ProcessPods::turn(Instant now) {
     Pod& pod = it->second;
     check(pod, now);
     if (pod.stopping && !pod.process) {
+      for (const std::string& volume : pod.doomed_volumes) {
+        std::error_code ignored;
+        std::filesystem::remove_all(volume, ignored);
+      }
       it = pods_.erase(it);
       next = now;  // its successor may start
       continue;
@@ -190,7 +196,12 @@ void ProcessPods::reconcile_sets(Instant now) {
     const json document = json::parse(set->json, nullptr, false);
     const json& spec = document["spec"];
     const int first = spec.value("ordinals", json::object()).value("start", 0);
-    for (int i = 0; i < spec.value("replicas", 1); ++i) ensure_pod(*set, first + i, now);
+    const int replicas = spec.value("replicas", 1);
+    for (int i = 0; i < replicas; ++i) ensure_pod(*set, first + i, now);
+    const bool deletes =
+        document.value("/spec/persistentVolumeClaimRetentionPolicy/whenScaled"_json_pointer, "") ==
+        "Delete";
+    take_surplus(*set, first + replicas, deletes);
   }
   for (auto& [key, pod] : pods_) {
     const ObjectPtr object = store_.get(kube::kPod, key);
@@ -198,6 +209,18 @@ void ProcessPods::reconcile_sets(Instant now) {
     pod.stopping = true;  // deleted to be restarted, or its set is gone
     pod.kill_at = now + kGrace;
     if (pod.process) pod.process->terminate();
+  }
+}
+
+void ProcessPods::take_surplus(const Object& set, int end, bool deletes_volumes) {
+  for (auto& [key, pod] : pods_) {
+    const Template& from = *templates_[key];
+    if (pod.stopping || from.set_uid != set.uid || std::stoi(from.node_id) < end) continue;
+    if (deletes_volumes) pod.doomed_volumes = from.volumes;
+    const auto removed = store_.remove(kube::kPod, key, pod.uid);
+    if (!removed.ok() && removed.code() != broker::ErrorCode::kResourceNotFound) {
+      broker::log_warn("standalone", "pod not removed", {{"error", to_string(removed.error())}});
+    }
   }
 }
 
@@ -252,10 +275,11 @@ void ProcessPods::ensure_pod(const Object& set, int ordinal, Instant now) {
   const json& container = spec["template"]["spec"]["containers"][0];
   for (const json& mount : container.value("volumeMounts", json::array())) {
     const std::string name = mount.value("name", "");
-    const std::string path = volume_paths.contains(name) ? volume_paths[name]
-                                                         : options_.data + "/volumes/" + key.ns +
-                                                               "_" + key.name + "/" + name;
-    layout.mounts.emplace_back(mount.value("mountPath", ""), path);
+    std::string path = volume_paths.contains(name)
+                           ? volume_paths[name]
+                           : options_.data + "/volumes/" + key.ns + "_" + key.name + "/" + name;
+    if (!volume_paths.contains(name)) wanted->volumes.push_back(path);
+    layout.mounts.emplace_back(mount.value("mountPath", ""), std::move(path));
   }
   for (const json& variable : container.value("env", json::array())) {
     if (variable.contains("value")) {

@@ -53,10 +53,13 @@ class ProcessPods {
     int failures = 0;
     std::string files_version;  // of the objects whose content the files have
     std::uint16_t http_port = 0;
+    std::vector<std::string> doomed_volumes;  // go when the process has ended
   };
   struct Template;
 
   void reconcile_sets(broker::Instant now);
+  /// Pods of a set that has become smaller: from node `end` on.
+  void take_surplus(const Object& set, int end, bool deletes_volumes);
   void ensure_pod(const Object& set, int ordinal, broker::Instant now);
   /// Brings the files up to date; false while the objects they come from are missing.
   bool write_files(Pod& pod, const Template& wanted);
