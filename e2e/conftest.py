@@ -13,8 +13,6 @@ AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
 }
-# Eligible leader replicas, on in a new Apache cluster, would make min.insync.replicas a dynamic value of the cluster.
-WITHOUT_ELR = ("--feature", "eligible.leader.replicas.version=0")
 FULL = os.environ.get("MILLRACE_FULL") == "1"
 
 
@@ -53,7 +51,7 @@ def shared_broker(millrace_broker_program, tmp_path_factory):
 def apache_kafka(tmp_path_factory):
     """A real Apache Kafka, the oracle; one for the whole run, so use topic and group names of your own."""
     folder = tmp_path_factory.mktemp("apache-kafka")
-    with ApacheKafka(folder, AUTHORIZER, WITHOUT_ELR) as running:
+    with ApacheKafka(folder, AUTHORIZER) as running:
         yield running
     shutil.rmtree(running.data, ignore_errors=True)
 

@@ -62,6 +62,12 @@ int run_command_line(int argc, char** argv) {
   format_command->add_flag(
       "--no-initial-controllers,-N", format.no_initial_controllers,
       "this node finds the quorum through controller.quorum.bootstrap.servers");
+  format_command->add_option("--release-version,-r", format.release_version,
+                             "metadata.version of a new cluster; default: the latest");
+  format_command
+      ->add_option("--feature,-f", format.features,
+                   "name=level of a feature of a new cluster; 0 is without it")
+      ->take_all();
   format_command->callback([&] { exit_code = run_format(format); });
 
   if (argc < 2) {

@@ -40,6 +40,8 @@ struct FormatOptions {
   bool standalone = false;              // this node is the one initial controller
   std::string initial_controllers;      // id@host:port:directory id,…
   bool no_initial_controllers = false;  // the node joins a quorum that exists, or a broker
+  std::string release_version;          // metadata.version of a new cluster; "" = the latest
+  std::vector<std::string> features;    // name=level, others than a new cluster has by default
 };
 /// Formats the log directories. Who the first controllers are is said by one of the three; by
 /// controller.quorum.voters; or there is only this one.

@@ -9,6 +9,7 @@
 #include "broker/app/commands.h"
 #include "broker/app/load_config.h"
 #include "broker/app/serve.h"
+#include "broker/metadata/features.h"
 #include "broker/storage/meta_properties.h"
 
 namespace broker::app {
@@ -117,6 +118,40 @@ Result<std::vector<quorum::Voter>> first_voters(const config::BrokerConfig& conf
   return std::vector{this_node(config, rng)};
 }
 
+/// --release-version and --feature, which only the first controllers' disks say something with.
+Result<void> take_features(const FormatOptions& options, quorum::FormatOptions& format) {
+  if (!options.release_version.empty()) {
+    const auto version = metadata::parse_metadata_version(options.release_version);
+    if (!version) {
+      return wrong("--release-version: there is no metadata.version '" + options.release_version +
+                   "'");
+    }
+    format.metadata_version = *version;
+  }
+  for (const std::string& text : options.features) {
+    const auto equals = text.find('=');
+    std::int16_t level = 0;
+    const char* const end = text.data() + text.size();
+    const auto parsed =
+        std::from_chars(text.data() + std::min(equals + 1, text.size()), end, level);
+    if (equals == std::string::npos || parsed.ec != std::errc() || parsed.ptr != end)
+      return wrong("--feature: '" + text + "' is not <name>=<level>");
+    const std::string name = text.substr(0, equals);
+    if (name != metadata::kMetadataVersionFeature) {
+      format.features[name] = level;
+      continue;
+    }
+    if (!options.release_version.empty())
+      return wrong("only one of --release-version and --feature metadata.version can be given");
+    format.metadata_version = level;
+  }
+  if (!metadata::metadata_version_name(format.metadata_version)) {
+    return wrong("--feature: there is no metadata.version " +
+                 std::to_string(format.metadata_version));
+  }
+  return {};
+}
+
 Result<void> format_directories(io::FileSystem& fs, const config::BrokerConfig& config,
                                 const FormatOptions& options, const std::string& cluster_id) {
   Rng rng(Rng::os_seed());
@@ -125,6 +160,7 @@ Result<void> format_directories(io::FileSystem& fs, const config::BrokerConfig& 
   format.node_id = config.node_id;
   format.log_dirs = config.log_dirs;
   format.metadata_log_dir = config.metadata_log_dir;
+  RETURN_IF_ERROR(take_features(options, format));
   if (!fs.exists(config.metadata_log_dir + "/meta.properties")) {
     ASSIGN_OR_RETURN(format.initial_voters, first_voters(config, options, rng));
   }

@@ -69,6 +69,7 @@ void take_network(const Fields& f, BrokerConfig& c) {
   f.take("connections.max.idle.ms", c.connections_max_idle_ms);
   f.take("connection.failed.authentication.delay.ms", c.connection_failed_authentication_delay_ms);
   f.take("request.timeout.ms", c.request_timeout_ms);
+  f.take("max.request.partition.size.limit", c.max_request_partition_size_limit);
 }
 
 void take_log(const Fields& f, BrokerConfig& c) {

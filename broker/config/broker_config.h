@@ -60,6 +60,7 @@ struct BrokerConfig {
   std::int32_t num_partitions = 1;
   std::int32_t default_replication_factor = 1;
   bool delete_topic_enable = true;
+  std::int32_t max_request_partition_size_limit = 2000;  // of a DescribeTopicPartitions answer
   std::int64_t log_retention_check_interval_ms = 300000;
   std::int64_t log_initial_task_delay_ms = 30000;
   std::int64_t log_flush_scheduler_interval_ms = INT64_MAX;

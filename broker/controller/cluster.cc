@@ -87,8 +87,9 @@ Result<void> check_direction(const metadata::MetadataImage& image,
   return {};
 }
 
-Result<void> check_update(const metadata::MetadataImage& image,
+Result<void> check_update(const DecideContext& context,
                           const UpdateFeaturesRequest::FeatureUpdateKey& update) {
+  const metadata::MetadataImage& image = context.image;
   const auto invalid = [&](const std::string& why) {
     return Error{ErrorCode::kInvalidUpdateVersion,
                  "Invalid update version " + std::to_string(update.max_version_level) +
@@ -103,8 +104,9 @@ Result<void> check_update(const metadata::MetadataImage& image,
   if (update.feature == metadata::kKRaftVersionFeature)
     return invalid("kraft.version is fixed when the storage is formatted.");
   if (update.max_version_level < supported->min || update.max_version_level > supported->max)
-    return invalid("Local controller supports versions " + std::to_string(supported->min) + " to " +
-                   std::to_string(supported->max) + ".");
+    return invalid("Local controller " + std::to_string(context.options.node_id.value) +
+                   " only supports versions " + std::to_string(supported->min) + "-" +
+                   std::to_string(supported->max));
   RETURN_IF_ERROR(check_direction(image, update, now, invalid));
   return check_nodes(image.cluster, update.feature, update.max_version_level);
 }
@@ -143,7 +145,7 @@ ControllerResult<protocol::UpdateFeaturesResponse> decide(const DecideContext& c
     protocol::UpdateFeaturesResponse::UpdatableFeatureResult result;
     result.feature = update.feature;
     result.error_message = std::nullopt;
-    if (const auto ok = check_update(context.image, update); !ok.ok()) {
+    if (const auto ok = check_update(context, update); !ok.ok()) {
       out.response.error_code = static_cast<std::int16_t>(ok.code());
       out.response.error_message =
           "The update failed for all features since the following feature had an error: " +
@@ -170,18 +172,29 @@ ControllerResult<protocol::UpdateFeaturesResponse> decide(const DecideContext& c
   return out;
 }
 
-metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& from_checkpoint) {
+metadata::MetadataRecords bootstrap_records(const DecideContext& context) {
+  const metadata::MetadataRecords& from_checkpoint = context.options.bootstrap_records;
   std::int16_t version = metadata::kMinimumMetadataVersion;
-  for (const auto& record : from_checkpoint)
-    if (const auto* feature = std::get_if<protocol::FeatureLevelRecord>(&record))
-      if (feature->name == metadata::kMetadataVersionFeature) version = feature->feature_level;
-  if (version < metadata::kMetadataVersion3_6_IV1) return from_checkpoint;
+  bool elr = false;
+  for (const auto& record : from_checkpoint) {
+    const auto* feature = std::get_if<protocol::FeatureLevelRecord>(&record);
+    if (feature == nullptr) continue;
+    if (feature->name == metadata::kMetadataVersionFeature) version = feature->feature_level;
+    if (feature->name == metadata::kElrVersionFeature) elr = feature->feature_level > 0;
+  }
   metadata::MetadataRecords out;
-  protocol::BeginTransactionRecord begin;
-  begin.name = "Bootstrap records";
-  out.emplace_back(std::move(begin));
+  const bool in_transaction = version >= metadata::kMetadataVersion3_6_IV1;
+  if (in_transaction) {
+    protocol::BeginTransactionRecord begin;
+    begin.name = "Bootstrap records";
+    out.emplace_back(std::move(begin));
+  }
   out.insert(out.end(), from_checkpoint.begin(), from_checkpoint.end());
-  out.emplace_back(protocol::EndTransactionRecord());
+  if (elr) {
+    auto pinned = prepare_elr(context.image, context.options);
+    std::move(pinned.begin(), pinned.end(), std::back_inserter(out));
+  }
+  if (in_transaction) out.emplace_back(protocol::EndTransactionRecord());
   return out;
 }
 

@@ -21,9 +21,10 @@ ControllerResult<protocol::AllocateProducerIdsResponse> decide(
 ControllerResult<protocol::UpdateFeaturesResponse> decide(
     const DecideContext& context, const protocol::UpdateFeaturesRequest& request);
 
-/// What the first leader writes into an empty log: the bootstrap records, in a metadata transaction
-/// where the metadata.version among them has those (KIP-868).
-metadata::MetadataRecords bootstrap_records(const metadata::MetadataRecords& from_checkpoint);
+/// What the first leader writes into an empty log: the bootstrap records and what the features
+/// among them need, in a metadata transaction where the metadata.version among them has those
+/// (KIP-868).
+metadata::MetadataRecords bootstrap_records(const DecideContext& context);
 
 /// The record by which the active controller makes itself known; empty when the metadata.version
 /// has no such record or nothing but the incarnation would change.

@@ -237,7 +237,7 @@ ControllerResult<Response> alter_all(const DecideContext& context, const Request
       result.error_code = static_cast<std::int16_t>(records.code());
       result.error_message = records.error().detail;
     } else if (!request.validate_only) {
-      auto more = after_min_insync_change(context.image, *records);
+      auto more = after_min_insync_change(context, *records);
       std::move(records->begin(), records->end(), std::back_inserter(out.records));
       std::move(more.begin(), more.end(), std::back_inserter(out.records));
     }

@@ -259,7 +259,7 @@ void Controller::on_leader(LeaderEpoch epoch) {
 void Controller::bootstrap() {
   log_info(kLogger, "the metadata log is empty: writing the bootstrap records",
            {{"records", options_.bootstrap_records.size()}});
-  append(bootstrap_records(options_.bootstrap_records), true, nullptr, nullptr);
+  append(bootstrap_records(context()), true, nullptr, nullptr);
 }
 
 void Controller::on_resigned() {

@@ -1,5 +1,7 @@
 #include "broker/controller/min_insync.h"
 
+#include "broker/controller/partition_change.h"
+#include "broker/controller/partition_index.h"
 #include "broker/metadata/features.h"
 
 namespace broker::controller {
@@ -22,6 +24,26 @@ bool is_broker(const protocol::ConfigRecord& config) {
   return config.resource_type == static_cast<std::int8_t>(ConfigResourceType::kBroker);
 }
 
+/// Where nobody is in sync nothing is committed, whatever the minimum: who was eligible still is,
+/// and without them nobody could lead again. In `topic`, or all of them if that is empty.
+void keep_last_hopes(const DecideContext& context, const std::string& topic,
+                     metadata::MetadataRecords& out) {
+  for (const auto& [id, index] : context.partitions.leaderless()) {
+    const metadata::TopicImage* image = context.image.topics.find(id);
+    if (image == nullptr || (!topic.empty() && image->name != topic)) continue;
+    const auto* partition = image->partitions.find(index);
+    if (partition == nullptr || !partition->isr.empty()) continue;
+    if (partition->elr.empty() && partition->last_known_elr.empty()) continue;
+    protocol::PartitionChangeRecord keep;
+    keep.topic_id = id;
+    keep.partition_id = index;
+    keep.leader = kNoLeaderChange;
+    keep.eligible_leader_replicas = to_numbers(partition->elr);
+    keep.last_known_elr = to_numbers(partition->last_known_elr);
+    out.emplace_back(std::move(keep));
+  }
+}
+
 }  // namespace
 
 Result<void> check_min_insync_change(const metadata::MetadataImage& image,
@@ -40,16 +62,17 @@ Result<void> check_min_insync_change(const metadata::MetadataImage& image,
   return {};
 }
 
-metadata::MetadataRecords after_min_insync_change(const metadata::MetadataImage& image,
+metadata::MetadataRecords after_min_insync_change(const DecideContext& context,
                                                   const metadata::MetadataRecords& config_records) {
   metadata::MetadataRecords out;
-  if (!elr_is_on(image)) return out;
+  if (!elr_is_on(context.image)) return out;
   for (const auto& record : config_records) {
     const protocol::ConfigRecord* config = as_min_insync(record);
     if (config == nullptr) continue;
     protocol::ClearElrRecord clear;
     if (!is_broker(*config)) clear.topic_name = config->resource_name;
-    out.emplace_back(std::move(clear));
+    out.emplace_back(clear);
+    keep_last_hopes(context, clear.topic_name, out);
   }
   return out;
 }

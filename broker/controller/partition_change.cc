@@ -184,6 +184,8 @@ void PartitionChange::apply_election(PartitionChangeRecord& record) {
   } else if (contains(elr_, elected.leader)) {
     isr_ = {elected.leader};
     std::erase(elr_, elected.leader);
+    // The minimum may be lower than when they became eligible: the new leader commits alone.
+    if (isr_.size() >= std::min(rules_.min_isr, replicas_.size())) elr_.clear();
   }
 }
 

@@ -85,8 +85,7 @@ protocol::IncrementalAlterConfigsResponse alter_min_isr(World& world, std::int8_
 TEST(MinInsync, IsOneForAllBrokersWhileLeadersAreElectedFromTheElr) {
   TestCluster world(3);
   EXPECT_EQ(alter_min_isr(world, 4, "1", "3").responses[0].error_code, 0);
-  world.replay(prepare_elr(world.image(), world.options()));
-  world.finalise("eligible.leader.replicas.version", 1);
+  EXPECT_EQ(set_level(world, "eligible.leader.replicas.version", 1, 1), "");
   EXPECT_TRUE(world.image().configs.of({metadata::ConfigResourceType::kBroker, "1"}).empty());
   EXPECT_EQ(world.image()
                 .configs.of({metadata::ConfigResourceType::kBroker, ""})
@@ -98,6 +97,22 @@ TEST(MinInsync, IsOneForAllBrokersWhileLeadersAreElectedFromTheElr) {
             "Cluster-level min.insync.replicas cannot be removed while ELR is enabled.");
 }
 
+TEST(MinInsync, IsPinnedInANewClusterThatHasTheElr) {
+  World world(1);
+  world.options().static_values["min.insync.replicas"] = "2";
+  protocol::FeatureLevelRecord elr;
+  elr.name = "eligible.leader.replicas.version";
+  elr.feature_level = 1;
+  world.options().bootstrap_records.emplace_back(elr);
+  const auto records = bootstrap_records(world.context());
+  ASSERT_EQ(records.size(), 5u);  // in Kafka's order: begin, levels, the minimum, end
+  const auto* pinned = std::get_if<protocol::ConfigRecord>(&records[3]);
+  ASSERT_NE(pinned, nullptr);
+  EXPECT_EQ(pinned->resource_name, "");
+  EXPECT_EQ(pinned->name, "min.insync.replicas");
+  EXPECT_EQ(pinned->value, "2");
+}
+
 TEST(MinInsync, AnotherMinimumEndsEligibility) {
   TestCluster world(3);
   world.finalise("eligible.leader.replicas.version", 1);
@@ -106,6 +121,21 @@ TEST(MinInsync, AnotherMinimumEndsEligibility) {
   for (const int id : {2, 1}) world.fence(id);
   EXPECT_EQ(world.partition("t").elr, ids({1}));
   EXPECT_EQ(alter_min_isr(world, 2, "t", "1").responses[0].error_code, 0);
+  EXPECT_TRUE(world.partition("t").elr.empty());
+}
+
+TEST(MinInsync, AnotherMinimumLeavesAPartitionWithoutInSyncReplicasItsEligibleOnes) {
+  TestCluster world(3);
+  world.finalise("eligible.leader.replicas.version", 1);
+  world.add_topic("t", {{0, 1, 2}});
+  EXPECT_EQ(alter_min_isr(world, 2, "t", "2").responses[0].error_code, 0);
+  for (const int id : {2, 1, 0}) world.fence(id);
+  EXPECT_EQ(alter_min_isr(world, 2, "t", "1").responses[0].error_code, 0);
+  EXPECT_EQ(world.partition("t").elr, ids({0, 1}));
+  // The first to come back commits alone now: the other is not eligible any more.
+  world.unfence(1);
+  EXPECT_EQ(world.partition("t").leader, BrokerId{1});
+  EXPECT_EQ(world.partition("t").isr, ids({1}));
   EXPECT_TRUE(world.partition("t").elr.empty());
 }
 

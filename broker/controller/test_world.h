@@ -41,7 +41,8 @@ class World {
     protocol::FeatureLevelRecord level;
     level.name = "metadata.version";
     level.feature_level = metadata::kLatestMetadataVersion;
-    replay(bootstrap_records({level}));
+    options_.bootstrap_records = {level};
+    replay(bootstrap_records(context()));
     for (int id = 0; id < brokers; ++id) {
       add_broker(id, racks.empty()
                          ? std::nullopt

@@ -30,6 +30,7 @@ struct DescribeClusterRequest;
 struct DescribeConfigsRequest;
 struct DescribeGroupsRequest;
 struct DescribeQuorumRequest;
+struct DescribeTopicPartitionsRequest;
 struct DescribeUserScramCredentialsRequest;
 struct ElectLeadersRequest;
 struct EndQuorumEpochRequest;
@@ -69,6 +70,8 @@ void register_apis(Registry& registry);
 
 void handle_api_versions(Services& services, Call<protocol::ApiVersionsRequest> call);
 void handle_metadata(Services& services, Call<protocol::MetadataRequest> call);
+void handle_describe_topic_partitions(Services& services,
+                                      Call<protocol::DescribeTopicPartitionsRequest> call);
 void handle_describe_cluster(Services& services, Call<protocol::DescribeClusterRequest> call);
 void handle_produce(Services& services, Call<protocol::ProduceRequest> call);
 void handle_fetch(Services& services, Call<protocol::FetchRequest> call);

@@ -50,6 +50,8 @@
 #include "broker/protocol/messages/describe_groups_response.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
 #include "broker/protocol/messages/describe_quorum_response.h"
+#include "broker/protocol/messages/describe_topic_partitions_request.h"
+#include "broker/protocol/messages/describe_topic_partitions_response.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_request.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_response.h"
 #include "broker/protocol/messages/elect_leaders_request.h"
@@ -112,6 +114,8 @@ void register_apis(Registry& registry) {
   registry.advertise(protocol::ApiKey::kSaslAuthenticate, Serves::kBoth);
   registry.add<protocol::ApiVersionsRequest>(Serves::kBoth, handle_api_versions);
   registry.add<protocol::MetadataRequest>(Serves::kBroker, handle_metadata);
+  registry.add<protocol::DescribeTopicPartitionsRequest>(Serves::kBroker,
+                                                         handle_describe_topic_partitions);
   registry.add<protocol::DescribeClusterRequest>(Serves::kBoth, handle_describe_cluster);
   registry.add<protocol::ProduceRequest>(Serves::kBroker, handle_produce);
   registry.add<protocol::FetchRequest>(Serves::kBoth, handle_fetch);

@@ -1,6 +1,7 @@
 #include "broker/metadata/effective_configs.h"
 
 #include <algorithm>
+#include <array>
 
 namespace broker::metadata {
 namespace {
@@ -51,6 +52,24 @@ const ConfigKey* base_key(std::string_view name) {
     if (const ConfigKey* key = ConfigDef::broker().find(name)) return key;
   }
   return nullptr;
+}
+
+/// Of a topic about which nothing is configured anywhere.
+config::TopicConfig kafkas_topic_defaults() {
+  ConfigMap effective;
+  for (const auto& [name, key] : ConfigDef::topic().keys()) {
+    if (key.synonyms.empty()) {
+      if (key.default_value) effective[name] = *key.default_value;
+      continue;
+    }
+    for (const std::string& synonym : key.synonyms) {
+      const ConfigKey* of_broker = ConfigDef::broker().find(synonym);
+      if (!of_broker->default_value) continue;
+      effective[name] = in_milliseconds(synonym, *of_broker->default_value);
+      break;
+    }
+  }
+  return config::TopicConfig::from(effective);
 }
 
 EffectiveConfig describe(const ConfigKey& key, std::vector<ConfigSynonym> synonyms,
@@ -107,15 +126,29 @@ config::TopicConfig EffectiveConfigs::topic(std::string_view topic) const {
   return config;
 }
 
+/// Whatever is configured anywhere, over what Kafka's defaults say, which is worked out once: this
+/// runs for every metadata update. As topic_synonyms(), without the list.
 const config::TopicConfig& EffectiveConfigs::topic_defaults() const {
   if (topic_defaults_) return *topic_defaults_;
-  ConfigMap effective;
+  static const config::TopicConfig kDefaults = kafkas_topic_defaults();
+  const std::array<const ConfigMap*, 3> levels{
+      &configs_.of({ConfigResourceType::kBroker, std::to_string(node_.value)}),
+      &configs_.of({ConfigResourceType::kBroker, ""}), &static_values_};
+  ConfigMap configured;
   for (const auto& [name, key] : ConfigDef::topic().keys()) {
-    const auto synonyms = topic_synonyms(key, {});
-    if (!synonyms.empty() && synonyms.front().value)
-      effective[name] = in_milliseconds(synonyms.front().name, *synonyms.front().value);
+    const auto find = [&](const std::string& synonym) {
+      for (const ConfigMap* values : levels)
+        if (const std::string* value = look_up(*values, synonym)) {
+          configured[name] = in_milliseconds(synonym, *value);
+          return true;
+        }
+      return false;
+    };
+    (void)std::any_of(key.synonyms.begin(), key.synonyms.end(), find);
   }
-  return topic_defaults_.emplace(config::TopicConfig::from(effective));
+  config::TopicConfig& config = topic_defaults_.emplace(kDefaults);
+  config.apply(configured);
+  return config;
 }
 
 std::optional<std::string> EffectiveConfigs::broker(std::string_view name) const {

@@ -7,7 +7,7 @@ namespace broker::metadata {
 namespace {
 
 constexpr std::array<SupportedFeature, 7> kFeatures{{
-    {"eligible.leader.replicas.version", 0, 0},
+    {kElrVersionFeature, 0, 1, 1, kMetadataVersion4_1_IV0},
     {"group.version", 0, 0},
     {kKRaftVersionFeature, 0, 1},
     {kMetadataVersionFeature, kMinimumMetadataVersion, kLatestMetadataVersion},
@@ -31,6 +31,33 @@ const SupportedFeature* find_supported_feature(std::string_view name) {
   for (const SupportedFeature& feature : kFeatures)
     if (feature.name == name) return &feature;
   return nullptr;
+}
+
+std::map<std::string, std::int16_t> initial_feature_levels(std::int16_t metadata_version) {
+  std::map<std::string, std::int16_t> levels;
+  for (const SupportedFeature& feature : kFeatures) {
+    if (feature.initial > 0 && metadata_version >= feature.initial_since)
+      levels[std::string(feature.name)] = feature.initial;
+  }
+  return levels;
+}
+
+Result<void> check_initial_feature(std::int16_t metadata_version, std::string_view name,
+                                   std::int16_t level) {
+  const auto wrong = [&](std::string why) {
+    return Error{ErrorCode::kInvalidConfig,
+                 std::string(name) + "=" + std::to_string(level) + ": " + std::move(why)};
+  };
+  const SupportedFeature* feature = find_supported_feature(name);
+  if (feature == nullptr) return wrong("there is no such feature");
+  if (name == kKRaftVersionFeature) return wrong("follows from how the voters are given");
+  if (level < feature->min || level > feature->max) {
+    return wrong("this version supports " + std::to_string(feature->min) + " to " +
+                 std::to_string(feature->max));
+  }
+  if (name == kElrVersionFeature && level > 0 && metadata_version < kMetadataVersion4_0_IV1)
+    return wrong("needs metadata.version " + std::to_string(kMetadataVersion4_0_IV1));
+  return {};
 }
 
 std::optional<std::string_view> metadata_version_name(std::int16_t level) {

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "broker/common/persistent_map.h"
+#include "broker/common/result.h"
 
 namespace broker::metadata {
 
@@ -21,6 +23,7 @@ enum MetadataVersion : std::int16_t {
   kMetadataVersion3_7_IV0 = 15,  // controller registration
   kMetadataVersion3_7_IV2 = 17,  // directories in partition and broker records
   kMetadataVersion4_0_IV1 = 23,  // ELR fields
+  kMetadataVersion4_1_IV0 = 26,  // new clusters have ELR
   kMetadataVersion4_3_IV0 = 30,  // cordoned log dirs
 };
 inline constexpr std::int16_t kMinimumMetadataVersion = kMetadataVersion3_3_IV3;
@@ -34,12 +37,22 @@ struct SupportedFeature {
   std::string_view name;
   std::int16_t min = 0;
   std::int16_t max = 0;
+  /// What a new cluster finalises by default, from this level of metadata.version on; 0: nothing.
+  std::int16_t initial = 0;
+  std::int16_t initial_since = 0;
 };
 
 /// What this software can run with, sorted by name: what ApiVersions advertises and registrations
 /// say. Features that are not implemented have max 0, so that nobody can finalise them.
 std::span<const SupportedFeature> supported_features();
 const SupportedFeature* find_supported_feature(std::string_view name);
+
+/// Of a new cluster at that metadata.version, as Kafka's `kafka-storage format` chooses them where
+/// nobody says otherwise: levels > 0 by name, without metadata.version.
+std::map<std::string, std::int16_t> initial_feature_levels(std::int16_t metadata_version);
+/// Why a new cluster at that metadata.version cannot have the feature at `level`.
+Result<void> check_initial_feature(std::int16_t metadata_version, std::string_view name,
+                                   std::int16_t level);
 
 /// "4.3-IV0" for 30; nullopt for a level that Kafka has no name for.
 std::optional<std::string_view> metadata_version_name(std::int16_t level);

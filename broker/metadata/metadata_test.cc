@@ -269,6 +269,18 @@ TEST(Features, MetadataVersionsHaveNames) {
   EXPECT_EQ(parse_metadata_version("9.9"), std::nullopt);
 }
 
+TEST(Features, ANewClusterHasWhatKafkaFinalisesAtItsMetadataVersion) {
+  EXPECT_EQ(initial_feature_levels(30).at("eligible.leader.replicas.version"), 1);
+  EXPECT_FALSE(initial_feature_levels(25).contains("eligible.leader.replicas.version"));
+  EXPECT_TRUE(check_initial_feature(25, "eligible.leader.replicas.version", 1).ok());
+  EXPECT_TRUE(check_initial_feature(22, "eligible.leader.replicas.version", 0).ok());
+  EXPECT_EQ(check_initial_feature(22, "eligible.leader.replicas.version", 1).error().detail,
+            "eligible.leader.replicas.version=1: needs metadata.version 23");
+  EXPECT_EQ(check_initial_feature(30, "eligible.leader.replicas.version", 2).error().detail,
+            "eligible.leader.replicas.version=2: this version supports 0 to 1");
+  EXPECT_FALSE(check_initial_feature(30, "nonsense", 0).ok());
+}
+
 TEST(EffectiveConfigs, TheNearestLevelWinsAndDescribeNamesAllOfThem) {
   const ImagePtr image = build(sample()).image;
   const config::ConfigMap values{{"log.segment.bytes", "3145728"}, {"log.retention.hours", "2"}};

@@ -37,5 +37,6 @@ const server::ListenerMetrics& Node::listener_metrics(const std::string& listene
   return impl_->server_->metrics(listener);
 }
 const config::BrokerConfig& Node::config() const { return impl_->config_; }
+metadata::ImagePtr Node::image() const { return impl_->image(); }
 
 }  // namespace broker::node

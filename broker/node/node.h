@@ -60,6 +60,8 @@ class Node {
   const std::string& cluster_id() const;
   const server::ListenerMetrics& listener_metrics(const std::string& listener) const;
   const config::BrokerConfig& config() const;
+  /// The cluster as this node's requests see it. From any thread, at any time.
+  metadata::ImagePtr image() const;
 
  private:
   class Impl;

@@ -39,6 +39,7 @@ class Node::Impl final : public controller::ImageListener {
   void on_controller_fatal(const Error& error) override;
 
   io::Strand& main() { return *ports_.strands.front(); }
+  metadata::ImagePtr image() const { return state_.get()->image; }  // from any thread
 
   const Ports ports_;
   const config::BrokerConfig config_;

@@ -21,6 +21,10 @@ protocol::FeatureLevelRecord feature_level(std::string_view name, std::int16_t l
 metadata::MetadataRecords bootstrap_records(const FormatOptions& options) {
   metadata::MetadataRecords records;
   records.push_back(feature_level(metadata::kMetadataVersionFeature, options.metadata_version));
+  auto levels = metadata::initial_feature_levels(options.metadata_version);
+  for (const auto& [name, level] : options.features) levels[name] = level;
+  for (const auto& [name, level] : levels)
+    if (level > 0) records.push_back(feature_level(name, level));
   for (const auto& credential : options.scram_credentials) records.push_back(credential);
   return records;
 }
@@ -59,6 +63,8 @@ DirectoryId directory_id_for(const FormatOptions& options, const std::string& di
 
 Result<void> format_storage(io::FileSystem& fs, const FormatOptions& options, Rng& rng,
                             WallMs now) {
+  for (const auto& [name, level] : options.features)
+    RETURN_IF_ERROR(metadata::check_initial_feature(options.metadata_version, name, level));
   for (const std::string& directory : options.log_dirs) {
     RETURN_IF_ERROR(fs.create_directories(directory));
     ASSIGN_OR_RETURN(const auto existing, storage::read_meta_properties(fs, directory));

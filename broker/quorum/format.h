@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,8 @@ struct FormatOptions {
   /// else drawn.
   std::optional<DirectoryId> metadata_directory_id;
   std::int16_t metadata_version = 30;
+  /// Levels other than those of metadata::initial_feature_levels(); 0: not finalised.
+  std::map<std::string, std::int16_t> features;
   metadata::MetadataRecords
       scram_credentials;  // UserScramCredentialRecords, for SCRAM between brokers
 };
@@ -28,7 +31,8 @@ struct FormatOptions {
 /// Prepares empty log directories as Kafka 4.3's `kafka-storage format` does: meta.properties and
 /// bootstrap.checkpoint in each, and the 0-0 checkpoint with kraft.version and voters in the
 /// metadata directory. A directory that is formatted for the same cluster and node is left as it
-/// is. Errors: kInconsistentClusterId for one of another cluster or node.
+/// is. Errors: kInconsistentClusterId for one of another cluster or node, kInvalidConfig for a
+/// feature level that this software does not have.
 Result<void> format_storage(io::FileSystem& fs, const FormatOptions& options, Rng& rng, WallMs now);
 
 /// The records that the first active controller writes; features at metadata.version 4.3 when the

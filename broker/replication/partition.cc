@@ -288,10 +288,10 @@ void Partition::on_flushed(const storage::FlushJob& job, const Result<void>& out
   advance_high_watermark(now);
 }
 
-// What was recovered, or written before flush.messages became 1, must not wait for the next append.
+// What was recovered, or written before flush.messages became 1, must not wait for the next append:
+// a follower does not even ask for it before.
 void Partition::flush_if_behind() {
-  if (leader_ && settings_.flush_before_ack && written_end() < log_->log_end_offset())
-    start_flush();
+  if (settings_.flush_before_ack && written_end() < log_->log_end_offset()) start_flush();
 }
 
 void Partition::flush_if_due(WallMs wall) {

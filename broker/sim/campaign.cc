@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include "broker/common/log_sink.h"
+#include "broker/sim/administrator.h"
 #include "broker/sim/cluster.h"
 #include "broker/sim/history.h"
 #include "broker/sim/nemesis.h"
 #include "broker/sim/replicas.h"
+#include "broker/sim/watch.h"
 #include "broker/sim/workload.h"
 
 namespace broker::sim {
@@ -18,6 +20,7 @@ using std::chrono::seconds;
 constexpr const char* kTopic = "orders";
 constexpr Duration kToStart = seconds(60);
 constexpr Duration kToBecomeWhole = seconds(90);
+constexpr Duration kBetweenLooks = milliseconds(500);
 
 class Run {
  public:
@@ -30,9 +33,11 @@ class Run {
 
  private:
   void start_clients();
+  void look_again();
   void proceed(Duration time);
   bool wait_until_nothing_is_missing(Duration limit);
   std::string missing() const;
+  std::string partitions() const;
   void on_log(std::string_view logger, std::string_view text);
   bool failed() const { return history_.first_violation().has_value(); }
 
@@ -42,11 +47,13 @@ class Run {
   History history_;
   Cluster cluster_;
   Nemesis nemesis_;
+  Watch watch_;
   Router router_;
   ClientContext context_;
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::vector<std::unique_ptr<OffsetKeeper>> keepers_;
+  std::unique_ptr<Administrator> administrator_;       // null: nobody changes anything
   std::map<std::string, std::string> quorum_leaders_;  // by epoch, which run of which node
   bool topic_is_there_ = false;
 };
@@ -55,6 +62,7 @@ Run::Run(const Plan& plan, const TraceSink& trace)
     : plan_(plan),
       cluster_(plan),
       nemesis_(cluster_, plan),
+      watch_(cluster_, history_),
       router_(cluster_.clients().main(), cluster_.clients().transport(), "simulated",
               cluster_.bootstrap(), plan.seed + 5),
       context_{cluster_.clients().main(), router_, history_, kTopic} {
@@ -74,6 +82,8 @@ void Run::on_log(std::string_view logger, std::string_view text) {
   const auto* life = io::sim::current_life();
   const std::string who = life != nullptr ? life->name : "world";
   if (scheduler.tracing()) scheduler.trace(fmt::format("{:<11} {}: {}", who, logger, text));
+  if (text.starts_with("truncated below the high watermark"))
+    history_.violation(fmt::format("{} lost what was committed: {}", who, text));
   constexpr std::string_view kLeads = "leads the metadata quorum epoch=";
   if (logger != "quorum" || !text.starts_with(kLeads)) return;
   const std::string epoch(
@@ -97,6 +107,8 @@ void Run::start_clients() {
     keepers_.push_back(
         std::make_unique<OffsetKeeper>(context_, "group-" + std::to_string(i), rng.next()));
   }
+  if (plan_.administration)
+    administrator_ = std::make_unique<Administrator>(context_, plan_, rng.next());
   cluster_.clients().main().post([this] {
     create_topic(context_, plan_.partitions, std::min(3, plan_.nodes), plan_.nodes >= 3 ? 2 : 1,
                  [this] {
@@ -104,7 +116,15 @@ void Run::start_clients() {
                    for (const auto& producer : producers_) producer->start();
                    for (const auto& reader : readers_) reader->start();
                    for (const auto& keeper : keepers_) keeper->start();
+                   if (administrator_ != nullptr) administrator_->start();
                  });
+  });
+}
+
+void Run::look_again() {
+  cluster_.scheduler().after(kBetweenLooks, [this] {
+    watch_.look();
+    look_again();
   });
 }
 
@@ -117,10 +137,31 @@ bool Run::wait_until_nothing_is_missing(Duration limit) {
   const bool came =
       cluster_.scheduler().run_until_true([this] { return failed() || missing().empty(); }, limit);
   if (!came) {
-    history_.violation(
-        fmt::format("not within {} s:{}", std::chrono::duration<double>(limit).count(), missing()));
+    history_.violation(fmt::format("not within {} s:{} while{}",
+                                   std::chrono::duration<double>(limit).count(), missing(),
+                                   partitions()));
   }
   return !failed();
+}
+
+/// Who leads what, as the newest image says.
+std::string Run::partitions() const {
+  std::string text;
+  const auto image = cluster_.newest_image();
+  if (image == nullptr) return text;
+  const auto list = [](const std::vector<BrokerId>& ids) {
+    std::string out;
+    for (const BrokerId id : ids) out += (out.empty() ? "" : ",") + std::to_string(id.value);
+    return out;
+  };
+  for (const auto& [id, topic] : image->topics.by_id) {
+    for (const auto& [index, p] : topic.partitions) {
+      text += fmt::format(" {}-{}: leader {} epoch {} replicas {} isr {} elr {} adding {};",
+                          topic.name, index, p.leader.value, p.leader_epoch.value, list(p.replicas),
+                          list(p.isr), list(p.elr), list(p.adding_replicas));
+    }
+  }
+  return text;
 }
 
 /// What has to come before the run goes on; empty: nothing.
@@ -151,6 +192,7 @@ std::string Run::missing() const {
 Report Run::execute() {
   for (const auto& node : cluster_.nodes()) node->start();
   start_clients();
+  look_again();
   if (wait_until_nothing_is_missing(kToStart)) {
     nemesis_.start();
     proceed(plan_.storm);

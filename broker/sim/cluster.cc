@@ -177,6 +177,17 @@ std::vector<io::Endpoint> Cluster::bootstrap() const {
   return endpoints;
 }
 
+metadata::ImagePtr Cluster::newest_image() const {
+  metadata::ImagePtr newest;
+  for (const auto& node : nodes_) {
+    if (node->node() == nullptr) continue;
+    auto image = node->node()->image();
+    if (newest == nullptr || newest->provenance.offset < image->provenance.offset)
+      newest = std::move(image);
+  }
+  return newest;
+}
+
 bool Cluster::all_up() const {
   for (const auto& node : nodes_) {
     if (!node->up()) return false;

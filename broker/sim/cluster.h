@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,18 @@ class SimNode {
   void on_failure(std::function<void(SimNode&, const Error&)> callback) {
     on_failure_ = std::move(callback);
   }
-  /// Starts so far.
-  int boots() const { return boots_; }
+  /// It died, or was armed to die, and what it held only in memory is gone.
+  struct Death {
+    BrokerEpoch epoch;  // that it lived in, as far as the others know
+    bool power = false;
+  };
+  const std::optional<Death>& death() const { return death_; }
+  /// It is back, and in every ISR again.
+  void forget_death() { death_.reset(); }
+  void note_death(Death death) {
+    if (death_ && death_->power) death.power = true;
+    death_ = death;
+  }
 
  private:
   config::BrokerConfig config() const;
@@ -61,6 +72,7 @@ class SimNode {
   std::unique_ptr<node::Node> node_;
   State state_ = State::kDown;
   int boots_ = 0;
+  std::optional<Death> death_;
   bool formatted_ = false;
   std::function<void(SimNode&, const Error&)> on_failure_;
 };
@@ -78,6 +90,8 @@ class Cluster {
   io::sim::Network::MachineId client_machine() const { return client_machine_.id(); }
   std::vector<io::Endpoint> bootstrap() const;
   bool all_up() const;
+  /// The newest that any node knows of the cluster; nullptr: nobody knows anything.
+  metadata::ImagePtr newest_image() const;
   /// The end of the clients: what they hold may be destroyed.
   void kill_clients() { client_machine_.kill(*clients_); }
 

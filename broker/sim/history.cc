@@ -85,6 +85,17 @@ void History::read(const TopicPartition& tp, Offset offset, Offset expected, Rec
   last = id.number;
 }
 
+void History::high_watermark(const TopicPartition& partition, LeaderEpoch epoch,
+                             Offset high_watermark) {
+  Offset& known =
+      partitions_[partition].high_watermarks.try_emplace(epoch, high_watermark).first->second;
+  if (high_watermark < known)
+    violation("the high watermark of " + at(partition, known) + " fell to " +
+              std::to_string(high_watermark.value) + " within leader epoch " +
+              std::to_string(epoch.value));
+  known = high_watermark;
+}
+
 void History::out_of_range(const TopicPartition& tp, Offset offset) {
   violation(at(tp, offset) + ": everything before was read, and now it is out of range");
 }

@@ -36,6 +36,9 @@ class History {
   /// A consumer that had read everything below `offset` was told that there is no such offset.
   void out_of_range(const TopicPartition& partition, Offset offset);
 
+  /// A leader of that epoch told a consumer how far records are committed.
+  void high_watermark(const TopicPartition& partition, LeaderEpoch epoch, Offset high_watermark);
+
   /// A group's offset, committed by one client with growing values.
   void commit_started(const std::string& group, std::int64_t value);
   /// `node` answered, or should have.
@@ -63,6 +66,7 @@ class History {
     std::vector<std::optional<RecordId>> acknowledged, read;  // by offset
     std::map<RecordId, Offset> where;
     std::map<std::int32_t, std::int64_t> last_number;  // by producer, in the order of the log
+    std::map<LeaderEpoch, Offset> high_watermarks;     // the last that was told
   };
   struct Group {
     std::vector<std::int64_t> acknowledged;               // growing

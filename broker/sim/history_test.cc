@@ -115,5 +115,17 @@ TEST_F(HistoryTest, ACommitWhoseAnswerWasLostMayHaveHappened) {
   EXPECT_FALSE(violated());
 }
 
+TEST(History, TheHighWatermarkOfALeaderNeverFalls) {
+  History history;
+  const TopicPartition tp{"t", 0};
+  history.high_watermark(tp, LeaderEpoch{1}, Offset{5});
+  history.high_watermark(tp, LeaderEpoch{2}, Offset{4});  // it does not know yet
+  history.high_watermark(tp, LeaderEpoch{2}, Offset{5});
+  EXPECT_FALSE(history.first_violation());
+  history.high_watermark(tp, LeaderEpoch{2}, Offset{4});
+  EXPECT_EQ(history.first_violation(),
+            "the high watermark of t-0 at 5 fell to 4 within leader epoch 2");
+}
+
 }  // namespace
 }  // namespace broker::sim

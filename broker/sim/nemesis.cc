@@ -8,11 +8,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Replicas that were away are in sync again.
-constexpr Duration kToBecomeWhole = seconds(10);
-// More than a broker's session.
-constexpr Duration kToBeSeen = seconds(15);
-
 }  // namespace
 
 Nemesis::Nemesis(Cluster& cluster, const Plan& plan) : cluster_(cluster), plan_(plan) {
@@ -31,6 +26,7 @@ Nemesis::Nemesis(Cluster& cluster, const Plan& plan) : cluster_(cluster), plan_(
   add(plan.clock_skew, {&Nemesis::skew_clock});
   for (const auto& node : cluster.nodes()) {
     node->on_failure([this](SimNode& failed, const Error&) {
+      note_death(failed, false);
       start_again(failed, milliseconds(500), seconds(5));
     });
   }
@@ -48,7 +44,6 @@ void Nemesis::plan_next() {
 }
 
 void Nemesis::strike() {
-  if (power_is_failing_) return;
   ++faults_;
   (this->*choices_[cluster_.scheduler().rng().below(choices_.size())])();
 }
@@ -75,60 +70,87 @@ void Nemesis::start_again(SimNode& node, Duration min, Duration max) {
   });
 }
 
+namespace {
+
+BrokerEpoch epoch_of(const metadata::ImagePtr& image, int id) {
+  const auto* broker = image == nullptr ? nullptr : image->cluster.broker(BrokerId{id});
+  return broker == nullptr ? BrokerEpoch{-1} : broker->epoch;
+}
+
+/// Registered again since it died, and in sync wherever it has a replica.
+bool is_whole_again(const SimNode& node, const SimNode::Death& death,
+                    const metadata::ImagePtr& image) {
+  if (!node.up() || image == nullptr) return false;
+  const BrokerId id{node.id()};
+  if (epoch_of(image, node.id()) <= death.epoch || !image->cluster.is_active(id)) return false;
+  for (const auto& [topic_id, topic] : image->topics.by_id) {
+    for (const auto& [index, partition] : topic.partitions) {
+      const auto& isr = partition.isr;
+      if (partition.has_replica(id) && std::find(isr.begin(), isr.end(), id) == isr.end())
+        return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+void Nemesis::note_death(SimNode& node, bool power) {
+  node.note_death({epoch_of(cluster_.newest_image(), node.id()), power});
+}
+
+/// What is acknowledged is on two replicas, and one of them may lose what it had not synced, at any
+/// time: the other has it until that one is in sync again. Whoever died in whatever way counts as
+/// one that lost it (KIP-966), hence a second death meanwhile may make a leader of the first. Kills
+/// alone leave the page caches, so that any number of them loses nothing.
+bool Nemesis::may_die(const SimNode& victim, bool power) {
+  const auto image = cluster_.newest_image();
+  bool may = true;
+  for (const auto& node : cluster_.nodes()) {
+    if (node->death() && is_whole_again(*node, *node->death(), image)) node->forget_death();
+    if (node.get() == &victim || !node->death()) continue;
+    if (power || node->death()->power) may = false;
+  }
+  return may;
+}
+
 void Nemesis::kill() {
   SimNode* node = running_victim();
-  if (node == nullptr) return;
+  if (node == nullptr || !may_die(*node, false)) return;
   note("kill n" + std::to_string(node->id()));
+  note_death(*node, false);
   node->kill();
   start_again(*node, milliseconds(10), seconds(20));
 }
 
 void Nemesis::kill_in_operation() {
   SimNode* node = running_victim();
-  if (node == nullptr) return;
+  if (node == nullptr || !may_die(*node, false)) return;
   const std::uint64_t operation = 1 + cluster_.scheduler().rng().below(100);
   note("kill n" + std::to_string(node->id()) + " in its disk operation " +
        std::to_string(operation));
+  note_death(*node, false);
   node->kill_in_operation(operation);
 }
 
 void Nemesis::kill_all() {
+  for (const auto& node : cluster_.nodes())
+    if (!may_die(*node, false)) return;
   note("kill all");
+  for (const auto& node : cluster_.nodes()) note_death(*node, false);
   for (const auto& node : cluster_.nodes()) {
     node->kill();
     start_again(*node, milliseconds(10), seconds(5));
   }
 }
 
-void Nemesis::disturb(Duration time) {
-  disturbed_until_ = std::max(disturbed_until_, cluster_.scheduler().now() + time);
-}
-
-/// What is not yet on a disk is on another machine's: so one at a time, and only when all are back.
-/// And alone until it is seen: when the others leave an ISR before the dead machine is fenced, it
-/// is the last member, and leads again without what it lost. Only eligible leader replicas
-/// (KIP-966) survive that, and they are not offered.
 void Nemesis::lose_power() {
-  auto& scheduler = cluster_.scheduler();
-  if (plan_.nodes < 3 || scheduler.now() < no_power_failure_before_) return;
-  power_is_failing_ = true;
-  lose_power_when_whole();
-}
-
-void Nemesis::lose_power_when_whole() {
-  auto& scheduler = cluster_.scheduler();
-  if (ended_) return;
-  if (!cluster_.all_up()) disturb(Duration{0});
-  if (scheduler.now() < disturbed_until_ + kToBecomeWhole) {
-    scheduler.after(seconds(1), [this] { lose_power_when_whole(); });
-    return;
-  }
-  SimNode* node = victim();
+  SimNode* node = running_victim();
+  if (node == nullptr || plan_.nodes < 3 || !may_die(*node, true)) return;
   note("power failure of n" + std::to_string(node->id()));
+  note_death(*node, true);
   node->lose_power();
   start_again(*node, milliseconds(100), seconds(20));
-  no_power_failure_before_ = scheduler.now() + seconds(120);
-  scheduler.after(kToBeSeen, [this] { power_is_failing_ = false; });
 }
 
 void Nemesis::freeze() {
@@ -138,7 +160,6 @@ void Nemesis::freeze() {
   note("freeze n" + std::to_string(node->id()) + " for " +
        std::to_string(std::chrono::duration_cast<milliseconds>(time).count()) + " ms");
   node->machine().freeze(*node->process(), time);
-  disturb(time);
 }
 
 void Nemesis::restart() {
@@ -169,7 +190,6 @@ void Nemesis::cut_off() {
   }
   const Duration time = cluster_.scheduler().between(milliseconds(100), seconds(30));
   cluster_.scheduler().after(time, [&network] { network.heal_all(); });
-  disturb(time);
 }
 
 void Nemesis::cut_one_way() {
@@ -180,7 +200,6 @@ void Nemesis::cut_one_way() {
   network.cut(from, to);
   const Duration time = cluster_.scheduler().between(milliseconds(100), seconds(30));
   cluster_.scheduler().after(time, [&network, from, to] { network.heal(from, to); });
-  disturb(time);
 }
 
 void Nemesis::cut_clients_off() {
@@ -214,7 +233,6 @@ void Nemesis::bad_links() {
   cluster_.network().set_all_links(bad);
   const Duration time = scheduler.between(seconds(1), seconds(20));
   scheduler.after(time, [this] { cluster_.network().set_all_links({}); });
-  disturb(time);
 }
 
 void Nemesis::slow_disk() {

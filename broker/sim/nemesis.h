@@ -21,8 +21,9 @@ class Nemesis {
   void strike();
   SimNode* victim();
   SimNode* running_victim();
-  /// Something goes wrong for so long: the cluster is not whole until it is over.
-  void disturb(Duration time);
+  void note_death(SimNode& node, bool power);
+  /// Whether the cluster promises to lose nothing although this node dies now.
+  bool may_die(const SimNode& victim, bool power);
   void note(const std::string& what);
   void start_again(SimNode& node, Duration min, Duration max);
 
@@ -30,7 +31,6 @@ class Nemesis {
   void kill_in_operation();
   void kill_all();
   void lose_power();
-  void lose_power_when_whole();
   void freeze();
   void restart();
   void cut_off();
@@ -47,9 +47,6 @@ class Nemesis {
   std::vector<Fault> choices_;
   bool ended_ = false;
   std::uint64_t faults_ = 0;
-  Instant disturbed_until_{};
-  bool power_is_failing_ = false;  // nothing else happens until the others have seen it
-  Instant no_power_failure_before_{};
 };
 
 }  // namespace broker::sim

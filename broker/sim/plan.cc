@@ -25,16 +25,14 @@ Plan draw_plan(std::uint64_t seed) {
   // Each run without some of the faults, so that others last long enough to matter.
   const auto often = [&rng] { return rng.below(10) < 7; };
   plan.kills = often();
-  // A killed broker counts as one that lost its page cache (KIP-966). With both kinds of death the
-  // last replica that has everything may be passed over for one that has not.
-  plan.power_failures = !plan.kills || rng.below(10) < 2;
-  if (plan.power_failures) plan.kills = false;
+  plan.power_failures = often();
   plan.freezes = often();
   plan.partitions_of_network = often();
   plan.resets = often();
   plan.restarts = often();
   plan.slow_disks = often();
   plan.clock_skew = rng.below(4) == 0;
+  plan.administration = rng.below(2) == 0;
   return plan;
 }
 
@@ -55,6 +53,7 @@ std::string describe(const Plan& plan) {
   add(plan.slow_disks, "slow-disks");
   add(plan.disk_errors, "disk-errors");
   add(plan.clock_skew, "clock-skew");
+  add(plan.administration, "administration");
   return text;
 }
 

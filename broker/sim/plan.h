@@ -22,7 +22,7 @@ struct Plan {
   Duration calm = std::chrono::seconds(30);                         // between faults, on average
   // Which faults come.
   bool kills = true;
-  bool power_failures = true;  // one machine at a time, in a whole cluster, alone until seen
+  bool power_failures = true;  // of one machine, until it is in sync again
   bool freezes = true;
   bool partitions_of_network = true;
   bool resets = true;
@@ -30,6 +30,7 @@ struct Plan {
   bool slow_disks = true;
   bool disk_errors = false;
   bool clock_skew = true;
+  bool administration = true;  // moved replicas, changed configuration
 };
 
 Plan draw_plan(std::uint64_t seed);

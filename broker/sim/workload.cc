@@ -203,7 +203,8 @@ void Reader::fetch(Lane& lane) {
   request.topics.push_back({context_.topic, leader->topic_id, {std::move(partition)}});
   context_.router.call<protocol::FetchRequest>(
       leader->endpoint, std::move(request),
-      [this, &lane, node = leader->endpoint](Result<protocol::FetchResponse> response) {
+      [this, &lane, node = leader->endpoint,
+       epoch = LeaderEpoch{leader->leader_epoch}](Result<protocol::FetchResponse> response) {
         if (!response.ok()) {
           if (response.code() == ErrorCode::kRequestTimedOut) context_.router.forget(node);
           return again(lane, kMaxBackoff, true);
@@ -217,6 +218,8 @@ void Reader::fetch(Lane& lane) {
           return context_.history.out_of_range({context_.topic, lane.partition}, lane.position);
         }
         if (error != ErrorCode::kNone) return again(lane, kMaxBackoff, true);
+        context_.history.high_watermark({context_.topic, lane.partition}, epoch,
+                                        Offset{data.high_watermark});
         if (data.records && !take(lane, *data.records)) return;
         again(lane, milliseconds(data.records && !data.records->empty() ? 20 : 1), false);
       },

@@ -26,6 +26,22 @@ def test_the_quorums_status_is_read(both):
     both(scenario)
 
 
+def test_eligible_leader_replicas_are_switched_off_and_on(both):
+    """On from the start, with one min.insync.replicas for the whole cluster (KIP-966)."""
+    elr, brokers = "eligible.leader.replicas.version", ("--entity-type", "brokers", "--entity-default")
+
+    def scenario(kafka):
+        kafka("kafka-features", "describe", edit=lambda line: re.sub(r"Epoch: \d+", "Epoch: <n>", line) if elr in line else None)
+        kafka("kafka-configs", "--describe", *brokers)
+        kafka("kafka-configs", "--alter", *brokers, "--delete-config", "min.insync.replicas", fails=True)
+        kafka("kafka-features", "upgrade", "--feature", f"{elr}=2", fails=True)
+        kafka("kafka-features", "upgrade", "--feature", f"{elr}=0", fails=True)
+        kafka("kafka-features", "downgrade", "--feature", f"{elr}=0")
+        kafka("kafka-features", "upgrade", "--feature", f"{elr}=1")
+        kafka("kafka-features", "describe", edit=lambda line: re.sub(r"Epoch: \d+", "Epoch: <n>", line) if elr in line else None)
+    both(scenario)
+
+
 def api_versions(text):
     """{name: "min to max"} of kafka-broker-api-versions' output."""
     return dict(re.findall(r"^\s(\w+)\(\d+\): ([\d to]+?)(?: \[usable|,|$)", text, re.MULTILINE))

@@ -10,6 +10,7 @@ def test_topics_are_created_described_altered_listed_and_deleted(both):
         kafka("kafka-topics", "--describe", "--topic", "life")
         kafka("kafka-topics", "--describe", "--topic", "life.*", ordered=False)
         kafka("kafka-topics", "--describe", "--topic", "life.*", "--topics-with-overrides")
+        kafka("kafka-topics", "--describe", "--topic", "life.*", "--partition-size-limit-per-response", 2, ordered=False)
         kafka("kafka-topics", "--alter", "--topic", "life", "--partitions", 5)
         kafka("kafka-topics", "--describe", "--topic", "life", "--under-replicated-partitions")
         kafka("kafka-topics", "--describe", "--topic", "life", "--exclude-internal")

@@ -134,7 +134,7 @@ bool is_dynamic(const std::string& key) {
 std::map<std::string, std::string> static_config(const api::Cluster& cluster) {
   const std::int32_t brokers = broker_count(cluster);
   const std::string copies = std::to_string(std::min<std::int32_t>(3, brokers));
-  const std::string in_sync = brokers >= 3 ? "2" : "1";
+  const std::string in_sync = std::to_string(default_min_insync(cluster));
   std::map<std::string, std::string> out{
       {"auto.create.topics.enable", "false"},
       // A broker that hangs is replaced after this long; one that dies is noticed at once anyway.

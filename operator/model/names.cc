@@ -104,6 +104,10 @@ std::int32_t broker_count(const api::Cluster& cluster) {
   return count;
 }
 
+std::int32_t default_min_insync(const api::Cluster& cluster) {
+  return broker_count(cluster) >= 3 ? 2 : 1;
+}
+
 const api::PoolSpec* pool_of(const api::Cluster& cluster, std::int32_t node_id) {
   for (const api::PoolSpec& pool : cluster.spec.pools)
     if (node_id >= pool.first_node_id && node_id < pool.first_node_id + pool.replicas) return &pool;

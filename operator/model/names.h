@@ -47,6 +47,8 @@ std::string pod_host(const api::Cluster& cluster, const api::PoolSpec& pool, std
 
 std::vector<std::int32_t> node_ids(const api::PoolSpec& pool);
 std::int32_t broker_count(const api::Cluster& cluster);
+/// min.insync.replicas where the spec says nothing.
+std::int32_t default_min_insync(const api::Cluster& cluster);
 /// The pool that the node id belongs to; nullptr when none does.
 const api::PoolSpec* pool_of(const api::Cluster& cluster, std::int32_t node_id);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/config/config_def.h"
+#include "broker/metadata/features.h"
 #include "operator/model/names.h"
 #include "operator/plan/common.h"
 
@@ -139,13 +140,22 @@ const broker::config::ConfigMap& cluster_defaults(const broker::metadata::Metada
   return image.configs.of(ConfigResource{ConfigResourceType::kBroker, ""});
 }
 
+constexpr char kMinInsync[] = "min.insync.replicas";
+
+/// With eligible leader replicas (KIP-966) the metadata log pins the cluster's min.insync.replicas:
+/// it is stronger there than in the file, and cannot be removed.
+bool is_pinned(const broker::metadata::MetadataImage& image, const std::string& key) {
+  return key == kMinInsync && image.features.level(broker::metadata::kElrVersionFeature) > 0;
+}
+
 /// Keys stay owned until the brokers have forgotten them.
 void fill_owned_config(const ClusterInput& in, api::ClusterStatus& status) {
   std::vector<std::string> owned;
   for (const auto& [key, value] : in.cluster.spec.config)
     if (applies_at_run_time(key)) owned.push_back(key);
   for (const std::string& key : in.cluster.status.owned_config) {
-    const bool is_gone = in.image && in.synced && !cluster_defaults(*in.image).contains(key);
+    const bool is_gone = in.image && in.synced &&
+                         (!cluster_defaults(*in.image).contains(key) || is_pinned(*in.image, key));
     if (!in.cluster.spec.config.contains(key) && !is_gone) owned.push_back(key);
   }
   std::sort(owned.begin(), owned.end());
@@ -350,15 +360,18 @@ api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
 std::vector<std::pair<std::string, std::optional<std::string>>> plan_dynamic_config(
     const api::Cluster& cluster, const broker::metadata::MetadataImage& image) {
   const auto& actual = cluster_defaults(image);
+  auto wanted = cluster.spec.config;
+  // What is in the files, or the brokers would go on with what was there when they were formatted.
+  if (is_pinned(image, kMinInsync))
+    wanted.emplace(kMinInsync, std::to_string(model::default_min_insync(cluster)));
   std::vector<std::pair<std::string, std::optional<std::string>>> out;
-  for (const auto& [key, value] : cluster.spec.config) {
+  for (const auto& [key, value] : wanted) {
     if (!applies_at_run_time(key)) continue;
     const auto it = actual.find(key);
     if (it == actual.end() || it->second != value) out.emplace_back(key, value);
   }
   for (const std::string& key : cluster.status.owned_config)
-    if (!cluster.spec.config.contains(key) && actual.contains(key))
-      out.emplace_back(key, std::nullopt);
+    if (!wanted.contains(key) && actual.contains(key)) out.emplace_back(key, std::nullopt);
   return out;
 }
 

@@ -534,5 +534,22 @@ TEST(ClusterPlan, RuntimeConfigurationFollowsTheSpecAndForgetsOnlyItsOwn) {
   EXPECT_EQ(plan_dynamic_config(cluster, image), (Changes{{"log.retention.ms", std::nullopt}}));
 }
 
+TEST(ClusterPlan, ThePinnedMinimumOfInSyncReplicasIsSetAndNeverRemoved) {
+  MetadataImage image = one_broker();
+  image.features.levels.set("eligible.leader.replicas.version", 1);
+  image.configs.by_resource.set({ConfigResourceType::kBroker, ""}, {{"min.insync.replicas", "1"}});
+  api::Cluster cluster = make_cluster();
+  using Changes = std::vector<std::pair<std::string, std::optional<std::string>>>;
+  EXPECT_EQ(plan_dynamic_config(cluster, image), Changes{});
+  cluster.spec.pools.front().replicas = 3;
+  EXPECT_EQ(plan_dynamic_config(cluster, image), (Changes{{"min.insync.replicas", "2"}}));
+  cluster.spec.config = {{"min.insync.replicas", "3"}};
+  EXPECT_EQ(plan_dynamic_config(cluster, image), (Changes{{"min.insync.replicas", "3"}}));
+  cluster.spec.config.clear();
+  cluster.status.owned_config = {"min.insync.replicas"};
+  EXPECT_EQ(plan_dynamic_config(cluster, image), (Changes{{"min.insync.replicas", "2"}}));
+  EXPECT_TRUE(plan_cluster_status(running(cluster, image)).owned_config.empty());
+}
+
 }  // namespace
 }  // namespace op::plan

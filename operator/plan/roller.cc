@@ -51,7 +51,7 @@ std::int32_t default_min_insync(const ClusterInput& in) {
   if (const auto found = dynamic.find(key); found != dynamic.end()) return to_int(found->second, 1);
   if (const auto found = in.cluster.spec.config.find(key); found != in.cluster.spec.config.end())
     return to_int(found->second, 1);
-  return model::broker_count(in.cluster) >= 3 ? 2 : 1;  // as model/config.cc writes it
+  return model::default_min_insync(in.cluster);
 }
 
 std::int32_t min_insync(const ClusterInput& in, const std::string& topic, std::int32_t otherwise) {

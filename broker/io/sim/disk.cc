@@ -492,9 +492,10 @@ class SimFileSystem final : public FileSystem {
   Result<void> remove_recursively(const std::string& path) override {
     const Disk::NodePtr node = disk_.find(path);
     if (node == nullptr) return not_found("remove", path);
-    ASSIGN_OR_RETURN(const auto names,
-                     node->directory ? list(path) : Result<std::vector<std::string>>({}));
-    for (const std::string& name : names) RETURN_IF_ERROR(remove_recursively(path + "/" + name));
+    if (node->directory) {
+      ASSIGN_OR_RETURN(const auto names, list(path));
+      for (const std::string& name : names) RETURN_IF_ERROR(remove_recursively(path + "/" + name));
+    }
     return remove(path);
   }
 

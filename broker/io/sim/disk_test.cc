@@ -56,6 +56,15 @@ std::set<std::string> outcomes(const std::string& path,
   return found;
 }
 
+TEST_F(DiskTest, ADirectoryIsRemovedWithWhatIsInIt) {
+  ASSERT_TRUE(fs->create_directories("/d/e").ok());
+  write("/d/f", "x", false);
+  write("/d/e/g", "y", false);
+  EXPECT_FALSE(fs->remove("/d").ok());
+  EXPECT_TRUE(fs->remove_recursively("/d").ok());
+  EXPECT_FALSE(fs->exists("/d"));
+}
+
 const std::string kMissing = "<RESOURCE_NOT_FOUND>";
 
 TEST_F(DiskTest, WhatWasSyncedWithItsNameSurvives) {

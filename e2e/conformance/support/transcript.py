@@ -15,8 +15,6 @@ MASKS = [
 
 # Differences that are meant. Each line says why.
 KNOWN = [
-    # Without DescribeTopicPartitions (not advertised until eligible leader replicas exist) the tool prints N/A.
-    (re.compile(r"Elr:\s+(?:N/A\s+)?LastKnownElr:\s*(?:N/A)?"), "Elr: <none>"),
     # We say how large the batch is; Apache Kafka says nothing, and its client fills in its own words.
     (re.compile(r"(RecordTooLargeException): (?:The request included a message larger.*|a batch of \d+ bytes, .*)"), r"\1"),
 ]
