@@ -13,6 +13,8 @@ namespace broker::app {
 namespace {
 
 constexpr std::size_t kWorkers = 4;
+/// Lasts a controller's log for hours.
+constexpr std::size_t kDiskReserve = 4 << 20;
 
 }  // namespace
 
@@ -47,7 +49,8 @@ void Machine::stop() {
 node::Ports Machine::ports() {
   std::vector<io::Strand*> strands;
   for (auto& loop : loops_) strands.push_back(loop.get());
-  return {*files_, *transport_, std::move(strands), *workers_, Rng::os_seed(), request_memory()};
+  return {*files_,        *transport_,      std::move(strands), *workers_,
+          Rng::os_seed(), request_memory(), kDiskReserve};
 }
 
 std::size_t request_memory() {

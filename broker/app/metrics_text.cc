@@ -155,7 +155,13 @@ void add_replica_manager(Families& out, const replication::MetricsSnapshot& snap
             static_cast<double>(snapshot.produce_waiters), {{"delayedOperation", "Produce"}});
   out.gauge(names::kPurgatorySize, "Requests waiting", static_cast<double>(snapshot.fetch_waiters),
             {{"delayedOperation", "Fetch"}});
-  out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed", 0);
+}
+
+void add_directories(Families& out, const node::NodeMetrics& metrics) {
+  out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed",
+            static_cast<double>(metrics.offline_log_dirs));
+  out.gauge("millrace_log_full_directories", "Log directories that take no records: disk full",
+            static_cast<double>(metrics.full_log_dirs));
 }
 
 /// What every controller shows of the cluster, active or not.
@@ -314,6 +320,7 @@ std::string metrics_text(const node::Node& node, const node::NodeMetrics* metric
                {"cluster_id", metrics->cluster_id},
                {"version", kVersion}});
     if (node.config().is_broker) add_replica_manager(out, metrics->replication);
+    add_directories(out, *metrics);
     if (metrics->is_controller) add_controller(out, *metrics);
     add_quorum(out, *metrics);
     if (node.config().is_broker) add_groups(out, metrics->groups, metrics->replication);

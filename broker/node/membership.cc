@@ -104,6 +104,10 @@ void Membership::unfence(UniqueFunction<void()> done) {
   schedule_heartbeat(Duration::zero());
 }
 
+void Membership::step_aside(bool aside) {
+  if (std::exchange(aside_, aside) != aside) heartbeat_now();
+}
+
 void Membership::give_up() {
   if (on_registered_) {
     strand_.cancel(std::exchange(timer_, io::kNoTimer));
@@ -140,13 +144,16 @@ void Membership::schedule_heartbeat(Duration delay) {
 }
 
 void Membership::heartbeat() {
-  if (in_flight_ || registering_) return;  // their answers schedule the next
+  if (in_flight_ || registering_) {  // their answers schedule the next
+    again_ = in_flight_;
+    return;
+  }
   in_flight_ = true;
   protocol::BrokerHeartbeatRequest request;
   request.broker_id = options_.node_id.value;
   request.broker_epoch = epoch_.value;
   request.current_metadata_offset = metadata_offset_().value;
-  request.want_fence = want_fence_;
+  request.want_fence = want_fence_ || aside_;
   request.want_shut_down = want_shut_down_;
   controller::call(channel_, std::move(request),
                    [this, alive = alive_](Result<protocol::BrokerHeartbeatResponse> result) {
@@ -175,6 +182,7 @@ void Membership::on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& r
     strand_.cancel(std::exchange(leave_timer_, io::kNoTimer));
     return std::exchange(on_left_, nullptr)();
   }
+  if (std::exchange(again_, false)) return schedule_heartbeat(Duration::zero());
   const bool eager = on_unfenced_ || on_left_;
   schedule_heartbeat(eager ? Duration(kEager) : Duration(options_.heartbeat_interval));
 }

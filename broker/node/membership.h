@@ -42,6 +42,10 @@ class Membership {
   void register_broker(UniqueFunction<void(Result<BrokerEpoch>)> done);
   /// Asks to be unfenced; `done` once the controller has.
   void unfence(UniqueFunction<void()> done);
+  /// From the next heartbeat on this broker asks to be fenced, or not any more, after it was
+  /// unfenced: it steps aside while it cannot take records.
+  void step_aside(bool aside);
+  bool steps_aside() const { return aside_; }
   /// Ends what register_broker() or unfence() still wait for: the one with kBrokerNotAvailable.
   void give_up();
   /// Controlled shutdown: `done` when the controller has moved all leaders away, or after
@@ -70,8 +74,10 @@ class Membership {
   std::string last_refusal_;
   bool want_fence_ = true;
   bool want_shut_down_ = false;
+  bool aside_ = false;
   bool registering_ = false;
   bool in_flight_ = false;
+  bool again_ = false;  // another heartbeat has been asked for meanwhile
   io::TimerId timer_ = io::kNoTimer;
   io::TimerId leave_timer_ = io::kNoTimer;
   std::function<void(BrokerEpoch)> on_epoch_;

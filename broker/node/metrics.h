@@ -19,6 +19,8 @@ struct NodeMetrics {
   bool is_voter = false;
   bool active_controller = false;
   std::int32_t quorum_leader = -1;  // -1: none is known
+  std::int64_t offline_log_dirs = 0;
+  std::int64_t full_log_dirs = 0;
   std::int64_t offline_partitions = 0;
   std::int64_t active_brokers = 0;
   std::int64_t fenced_brokers = 0;

@@ -26,6 +26,7 @@ struct Ports {
   io::WorkerPool& workers;
   std::uint64_t seed = 0;  // of ids and jitter; from the operating system, or a simulation's
   std::size_t request_memory = 256 << 20;  // bytes of request bodies in memory at once
+  std::size_t disk_reserve = 0;  // bytes set aside in a log directory, see storage::DirectoryHealth
 };
 
 /// One Kafka node, broker and controller: everything between main() and the modules. app/ hands it
@@ -48,8 +49,8 @@ class Node {
 
   /// From any thread. Clients are served.
   bool ready() const;
-  /// Called on the main strand when the node cannot go on (its metadata log failed). Set before
-  /// start().
+  /// Called on the main strand when the node cannot go on (its metadata log or its log directory
+  /// failed). Set before start().
   void on_fatal(std::function<void(const Error&)> callback);
 
   /// Gathers from all strands. Not after stop().

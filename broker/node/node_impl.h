@@ -77,6 +77,11 @@ class Node::Impl final : public controller::ImageListener {
   void make_broker_parts();
   std::size_t strand_index(const io::Strand& strand) const;
 
+  // disks.cc
+  void on_directory_change();
+  void watch_full_directory();
+  bool others_can_take_over() const;
+
   // publish.cc
   void publish(const metadata::MetadataUpdate& update);
   std::shared_ptr<const security::Authorizer> make_authorizer(
@@ -115,6 +120,8 @@ class Node::Impl final : public controller::ImageListener {
   bool logs_loaded_ = false;
   std::optional<storage::LogPositions> truncated_while_loading_;  // of the metadata log
   bool replicating_ = false;                                      // images reach replication
+  bool lost_disk_ = false;      // the metadata log is gone: no farewell, the sooner the better
+  bool watching_full_ = false;  // watch_full_directory() comes again
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -63,6 +63,7 @@ std::shared_ptr<const security::Authorizer> Node::Impl::make_authorizer(
 }
 
 void Node::Impl::on_controller_fatal(const Error& error) {
+  lost_disk_ = true;
   if (on_fatal_) on_fatal_(error);
 }
 

@@ -56,7 +56,14 @@ Result<void> Node::Impl::open_log_directory() {
         "log.dirs: this version keeps everything in one directory, and metadata.log.dir is "
         "that one"};
   }
-  ASSIGN_OR_RETURN(logs_, storage::LogManager::open(ports_.files, {directory, 1000, ports_.seed}));
+  ASSIGN_OR_RETURN(logs_, storage::LogManager::open(
+                              ports_.files, {directory, 1000, ports_.seed, ports_.disk_reserve}));
+  logs_->health().on_change([this, alive = alive_] {
+    main().post([this, alive] {
+      if (*alive) on_directory_change();
+    });
+  });
+  if (logs_->health().is_full()) on_directory_change();
   const auto& meta = logs_->directory().meta_properties();
   if (meta.node_id != config_.node_id) {
     return Error{ErrorCode::kInvalidConfig,

@@ -22,9 +22,10 @@ void Node::Impl::stop(Done done) {
   if (on_caught_up_) std::exchange(on_caught_up_, nullptr)();
 }
 
-/// The leaders move to other brokers while clients are still served here, and told where to go.
+/// The leaders move to other brokers while clients are still served here, and told where to go. A
+/// node without its metadata would tell them nonsense.
 void Node::Impl::leave_cluster() {
-  if (membership_ == nullptr || !config_.controlled_shutdown_enable) return resign();
+  if (lost_disk_ || membership_ == nullptr || !config_.controlled_shutdown_enable) return resign();
   membership_->leave(kLeavePatience, [this] { resign(); });
 }
 
@@ -38,7 +39,8 @@ void Node::Impl::stop_server() {
   ready_ = false;
   *alive_ = false;
   if (server_ == nullptr) return stop_parts();
-  server_->stop(kDrainPatience, [this] { stop_parts(); });
+  server_->stop(lost_disk_ ? std::chrono::milliseconds(0) : kDrainPatience,
+                [this] { stop_parts(); });
 }
 
 void Node::Impl::stop_parts() {

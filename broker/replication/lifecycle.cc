@@ -221,6 +221,12 @@ Result<void> ReplicaManager::remove_strays() {
   return {};
 }
 
+void ReplicaManager::on_directory_offline() {
+  strands_.main().check_current();
+  for (const auto& table : tables_)
+    run_on(table->strand(), [table = table.get()] { table->check_logs(); });
+}
+
 // --- Checkpoints and the end
 
 void ReplicaManager::run_periodically() {

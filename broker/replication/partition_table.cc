@@ -133,6 +133,17 @@ void PartitionTable::set_image(metadata::ImagePtr image) {
   if (brokers_changed) try_expansions();
 }
 
+void PartitionTable::check_logs() {
+  std::vector<std::shared_ptr<Partition>> failed;
+  for (const auto& [key, partition] : partitions_)
+    if (partition->log() && partition->log()->failed()) failed.push_back(partition);
+  for (const auto& partition : failed) {
+    partition->go_offline(
+        {ErrorCode::kKafkaStorageError, partition->log()->directory() + " is offline"});
+    if (fetchers_) fetchers_->update(*partition);
+  }
+}
+
 void PartitionTable::on_follower_flushed(Partition& partition) {
   if (fetchers_) fetchers_->resume(partition);
 }

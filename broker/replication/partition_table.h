@@ -74,6 +74,8 @@ class PartitionTable final : public PartitionHost {
   void on_role(Partition& partition);
   /// To be called after a change of the partition's settings.
   void on_settings(const Partition& partition);
+  /// Takes the partitions offline whose logs have failed.
+  void check_logs();
   /// Makes the partition's recovery point durable. `done` runs later on this strand.
   void checkpoint(const Partition& partition, UniqueFunction<void(const Result<void>&)> done);
 

@@ -102,6 +102,8 @@ class ReplicaManager {
   void apply(const metadata::MetadataUpdate& update, Task on_applied = nullptr);
   /// On main, once metadata has caught up: moves logs away that the image does not know.
   Result<void> remove_strays();
+  /// On main. A log directory went offline: what waits in its partitions is answered.
+  void on_directory_offline();
   /// On main. Answers everything that waits (kNotLeaderOrFollower), writes checkpoints, closes all
   /// logs and marks the directory clean. `done` runs on main.
   void shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);

@@ -8,8 +8,9 @@ Result<void> FlushJob::run() const {
   if (has_defect(Defect::kFlushWithoutSync)) return {};
   for (const auto& file : files) RETURN_IF_ERROR(file->sync());
   if (directory) RETURN_IF_ERROR(fs->sync_directory(*directory));
-  if (epochs) RETURN_IF_ERROR(io::write_file_atomically(*fs, epochs_path, *epochs));
-  return {};
+  if (!epochs) return {};
+  return with_reserve(health,
+                      [this] { return io::write_file_atomically(*fs, epochs_path, *epochs); });
 }
 
 }  // namespace broker::storage

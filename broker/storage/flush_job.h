@@ -8,6 +8,7 @@
 #include "broker/common/ids.h"
 #include "broker/common/result.h"
 #include "broker/io/file.h"
+#include "broker/storage/directory_health.h"
 
 namespace broker::storage {
 
@@ -15,7 +16,7 @@ namespace broker::storage {
 /// appending.
 struct FlushJob {
   /// Syncs the files, then the directory, then writes the epoch checkpoint. Stops at the first
-  /// failure.
+  /// failure; every one is final.
   Result<void> run() const;
 
   Offset up_to;  // everything below is on disk once run() has succeeded
@@ -24,6 +25,7 @@ struct FlushJob {
   std::optional<std::string> directory;  // set when names in it changed
   std::optional<std::string> epochs;     // content of leader-epoch-checkpoint when it changed
   std::string epochs_path;
+  DirectoryHealth* health = nullptr;  // of the log directory
 };
 
 }  // namespace broker::storage

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "broker/io/no_space.h"
+
 namespace broker::storage {
 
 Result<void> IndexFile::open() {
@@ -26,7 +28,10 @@ Result<void> IndexFile::create() {
 
 Result<void> IndexFile::append(std::span<const std::uint8_t> entry) {
   tail_.insert(tail_.end(), entry.begin(), entry.end());
-  return tail_.size() >= kTailBytes ? spill() : Result<void>{};
+  if (tail_.size() < kTailBytes) return {};
+  const auto spilled = spill();
+  // On a full disk the entries wait in memory; soon nothing is appended that would bring more.
+  return spilled.ok() || io::is_no_space(spilled.error()) ? Result<void>{} : spilled;
 }
 
 Result<void> IndexFile::read(std::size_t i, std::span<std::uint8_t> out) const {

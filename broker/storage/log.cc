@@ -24,9 +24,11 @@ Log::Log(FileCache& files, std::string directory, TopicPartition partition, LogO
 Log::~Log() = default;
 
 Result<void> Log::guard() const {
-  if (!failure_) return {};
+  std::optional<Error> why = failure_;
+  if (!why && failed()) why = health_->failure();
+  if (!why) return {};
   return Error{ErrorCode::kKafkaStorageError,
-               to_string(partition_) + " is offline since: " + failure_->detail};
+               to_string(partition_) + " is offline since: " + why->detail};
 }
 
 Result<void> Log::poison_if_failed(const Result<void>& outcome) {
@@ -35,8 +37,30 @@ Result<void> Log::poison_if_failed(const Result<void>& outcome) {
     failure_ = Error{ErrorCode::kKafkaStorageError, outcome.error().detail};
     log_error("storage", "a log went offline",
               {{"partition", to_string(partition_)}, {"reason", failure_->detail}});
+    (void)report_if_failed(outcome);
   }
   return *failure_;
+}
+
+Result<void> Log::conclude_write(const Result<void>& outcome) {
+  if (outcome.ok() || health_ == nullptr || !io::is_no_space(outcome.error())) {
+    return poison_if_failed(outcome);
+  }
+  health_->note_full();
+  return outcome;
+}
+
+template <class T>
+Result<T> Log::report_if_failed(Result<T> outcome) {
+  if (outcome.code() == ErrorCode::kKafkaStorageError && health_ != nullptr) {
+    health_->fail(outcome.error());
+  }
+  return outcome;
+}
+
+Result<void> Log::check_space() const {
+  if (health_ == nullptr || may_use_reserve_ || !health_->is_full()) return {};
+  return Error{ErrorCode::kKafkaStorageError, health_->directory() + " is full"};
 }
 
 Log::Segments::iterator Log::segment_for(Offset offset) {
@@ -58,8 +82,8 @@ Result<ReadResult> Log::read(Offset from, Offset max_exclusive, std::size_t max_
   const auto read_ahead = static_cast<std::size_t>(options_.index_interval_bytes);
   // Compaction can leave nothing at or behind `from` in its segment: then it is in a later one.
   for (auto it = segment_for(from); it != segments_.end(); ++it) {
-    ASSIGN_OR_RETURN(auto result,
-                     it->second->read(from, max_exclusive, max_bytes, at_least_one, read_ahead));
+    auto read = it->second->read(from, max_exclusive, max_bytes, at_least_one, read_ahead);
+    ASSIGN_OR_RETURN(auto result, report_if_failed(std::move(read)));
     if (result) return std::move(*result);
   }
   return empty;
@@ -139,6 +163,12 @@ Result<void> Log::roll(WallMs now) {
 }
 
 Result<void> Log::roll_to(Offset base_offset, WallMs now) {
+  return with_reserve(health_, [&] { return try_roll_to(base_offset, now); });
+}
+
+/// May be called again after a failure: what is done already costs nothing.
+Result<void> Log::try_roll_to(Offset base_offset, WallMs now) {
+  if (segments_.empty()) return create_segment(base_offset, now);
   if (active().empty()) {  // a gap too wide for relative offsets: the empty one starts later
     if (active().base_offset() == base_offset) return {};
     RETURN_IF_ERROR(drop_segments_from(std::prev(segments_.end())));
@@ -160,6 +190,7 @@ Result<FlushJob> Log::prepare_flush() {
   FlushJob job;
   job.up_to = log_end_offset_;
   job.fs = &fs_;
+  job.health = health_;
   for (auto it = segment_for(last_flushed(recovery_point_)); it != segments_.end(); ++it) {
     const bool is_active = std::next(it) == segments_.end();
     RETURN_IF_ERROR(poison_if_failed(it->second->collect_files(job.files, !is_active)));
@@ -198,17 +229,21 @@ Offset Log::last_flushed(Offset recovery_point) const {
 
 Result<void> Log::write_epochs() {
   epochs_dirty_ = false;
-  return io::write_file_atomically(fs_, directory_ + kEpochsName, epochs_.to_text());
+  return with_reserve(health_, [&] {
+    return io::write_file_atomically(fs_, directory_ + kEpochsName, epochs_.to_text());
+  });
 }
 
 Result<void> Log::write_producer_snapshot(Offset offset, bool sync) {
   const std::string path = directory_ + "/" + segment_file_name(offset, kSnapshotSuffix);
   const std::vector<std::uint8_t> bytes = producers_.to_snapshot();
-  ASSIGN_OR_RETURN(const auto file, fs_.open(path, io::OpenMode::kCreate));
-  RETURN_IF_ERROR(file->truncate(0));
-  RETURN_IF_ERROR(file->write_at(0, bytes));
-  // Not synced on a roll: its checksum tells after a crash whether it can be used.
-  return sync ? file->sync() : Result<void>{};
+  return with_reserve(health_, [&]() -> Result<void> {
+    ASSIGN_OR_RETURN(const auto file, fs_.open(path, io::OpenMode::kCreate));
+    RETURN_IF_ERROR(file->truncate(0));
+    RETURN_IF_ERROR(file->write_at(0, bytes));
+    // Not synced on a roll: its checksum tells after a crash whether it can be used.
+    return sync ? file->sync() : Result<void>{};
+  });
 }
 
 Result<void> Log::set_topic_id(TopicId id) {
@@ -219,8 +254,10 @@ Result<void> Log::set_topic_id(TopicId id) {
                                                       topic_id_->to_string() + ", not " +
                                                       id.to_string()};
   }
-  RETURN_IF_ERROR(poison_if_failed(io::write_file_atomically(
-      fs_, directory_ + "/partition.metadata", "version: 0\ntopic_id: " + id.to_string())));
+  RETURN_IF_ERROR(poison_if_failed(with_reserve(health_, [&] {
+    return io::write_file_atomically(fs_, directory_ + "/partition.metadata",
+                                     "version: 0\ntopic_id: " + id.to_string());
+  })));
   topic_id_ = id;
   return {};
 }

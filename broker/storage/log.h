@@ -33,6 +33,8 @@ struct OpenContext {
   Offset log_start_offset{0};   // from the checkpoint; only raised above the first segment
   std::optional<Offset> first_dirty_offset;  // where the cleaner goes on
   WallMs now = 0;
+  DirectoryHealth* health = nullptr;  // of the log directory; outlives the log
+  bool may_use_reserve = false;       // of a full directory, for records
 };
 
 struct AppendInfo {
@@ -68,7 +70,8 @@ struct RetentionResult {
 /// disk, only FlushJob::run may be elsewhere.
 ///
 /// After a failed write or sync the log is poisoned: what is in memory and on disk may differ, so
-/// every call but close() returns kKafkaStorageError until the log is opened again.
+/// every call returns kKafkaStorageError until the log is opened again, and the whole log directory
+/// is offline. A full disk alone poisons nothing: appends fail and leave the log as it was.
 class Log {
  public:
   /// Opens or creates the log in `directory` (absolute path). Recovers after an unclean stop:
@@ -86,7 +89,8 @@ class Log {
   /// `epoch`, and writes them; payload bytes are not copied. Errors: as validate_produce_batch();
   /// kRecordListTooLarge above segment_bytes; kOutOfOrderSequenceNumber, kInvalidProducerEpoch,
   /// kTransactionCoordinatorFenced (KIP-98); kKafkaStorageError. Nothing is written on an error but
-  /// the last. `record_errors`, if given, receives the refused records.
+  /// the last, and then neither unless failed(). `record_errors`, if given, receives the refused
+  /// records.
   Result<AppendInfo> append_as_leader(const Slice& batches, LeaderEpoch epoch, AppendOrigin origin,
                                       WallMs now,
                                       std::vector<record::RecordError>* record_errors = nullptr);
@@ -192,7 +196,8 @@ class Log {
   /// Writes partition.metadata. Errors: kInconsistentTopicId when another id is there.
   Result<void> set_topic_id(TopicId id);
 
-  bool failed() const { return failure_.has_value(); }
+  /// Poisoned, or its log directory is offline.
+  bool failed() const { return failure_ || (health_ != nullptr && health_->is_offline()); }
   /// The directory is about to be renamed: gives up all handles without writing anything. Whoever
   /// still holds the log gets kKafkaStorageError from it.
   void retire();
@@ -237,6 +242,7 @@ class Log {
   const Segment& active() const { return *segments_.rbegin()->second; }
   Segments::iterator segment_for(Offset offset);
   Result<void> roll_to(Offset base_offset, WallMs now);
+  Result<void> try_roll_to(Offset base_offset, WallMs now);
   Result<void> create_segment(Offset base_offset, WallMs now);
   Result<void> write_producer_snapshot(Offset offset, bool sync);
   Result<void> finish_on_disk(WallMs now);
@@ -262,12 +268,20 @@ class Log {
 
   /// Hands `outcome` on; a failure is remembered, and from then on guard() returns it.
   Result<void> poison_if_failed(const Result<void>& outcome);
+  /// Of write(): a full disk is no failure of the log.
+  Result<void> conclude_write(const Result<void>& outcome);
+  /// Takes the log directory offline where `outcome` says that the disk failed.
+  template <class T>
+  Result<T> report_if_failed(Result<T> outcome);
+  Result<void> check_space() const;
   Result<void> guard() const;
 
   FileCache& files_;
   io::FileSystem& fs_;
   const std::string directory_;
   const TopicPartition partition_;
+  DirectoryHealth* health_ = nullptr;
+  bool may_use_reserve_ = false;
 
   LogOptions options_;
   Segments segments_;  // never empty once open; the last is active

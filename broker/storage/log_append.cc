@@ -85,6 +85,7 @@ Result<AppendInfo> Log::append_as_leader(const Slice& batches, LeaderEpoch epoch
         .log_start_offset = log_start_offset_};
   }
 
+  RETURN_IF_ERROR(check_space());
   AppendInfo info{.first_offset = log_end_offset_, .log_start_offset = log_start_offset_};
   if (log_append_time) info.log_append_time = now;
   Slices bytes;
@@ -104,7 +105,7 @@ Result<AppendInfo> Log::append_as_leader(const Slice& batches, LeaderEpoch epoch
     bytes.push_back(batch.records);
   }
   info.last_offset = Offset{next.value - 1};
-  RETURN_IF_ERROR(poison_if_failed(write(bytes, parts, now)));
+  RETURN_IF_ERROR(conclude_write(write(bytes, parts, now)));
   return info;
 }
 
@@ -135,7 +136,8 @@ Result<AppendInfo> Log::append_as_follower(const Slice& batches, WallMs now,
   if (parts.empty()) return info;
   info.first_offset = parts.front().header.base_offset();
   info.last_offset = parts.back().header.last_offset();
-  RETURN_IF_ERROR(poison_if_failed(write({batches.sub(0, info.bytes)}, parts, now)));
+  RETURN_IF_ERROR(check_space());
+  RETURN_IF_ERROR(conclude_write(write({batches.sub(0, info.bytes)}, parts, now)));
   if (has_defect(Defect::kFollowersForgetProducers)) producers_.clear();
   return info;
 }
@@ -157,7 +159,8 @@ Result<void> Log::write(const Slices& bytes, std::span<const BatchParts> batches
   }
 
   closed_on_disk_ = false;
-  RETURN_IF_ERROR(active().append(bytes, batches, options_));
+  const auto append = [&] { return active().append(bytes, batches, options_); };
+  RETURN_IF_ERROR(may_use_reserve_ ? with_reserve(health_, append) : append());
   for (const BatchParts& batch : batches) {
     const LeaderEpoch epoch = batch.header.leader_epoch();
     if (epoch.value >= 0 && epochs_.assign(epoch, batch.header.base_offset())) {
@@ -179,7 +182,8 @@ Result<void> Log::note_producer(const BatchParts& batch, Segment* segment) {
   if (!marker) return {};
   const auto aborted =
       producers_.update_marker(*marker, batch.header.last_offset(), batch.header.max_timestamp());
-  return aborted && segment ? segment->append_aborted(*aborted) : Result<void>{};
+  if (!aborted || segment == nullptr) return {};
+  return with_reserve(health_, [&] { return segment->append_aborted(*aborted); });
 }
 
 }  // namespace broker::storage

@@ -22,6 +22,8 @@ Result<std::unique_ptr<Log>> Log::open(FileCache& files, std::string directory,
                                        OpenContext context) {
   std::unique_ptr<Log> log(
       new Log(files, std::move(directory), std::move(partition), std::move(options)));
+  log->health_ = context.health;
+  log->may_use_reserve_ = context.may_use_reserve;
   RETURN_IF_ERROR(log->load(context));
   return log;
 }

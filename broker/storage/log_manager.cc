@@ -10,6 +10,7 @@ namespace broker::storage {
 LogManager::LogManager(io::FileSystem& fs, LogManagerOptions options)
     : fs_(fs),
       options_(std::move(options)),
+      health_(fs, options_.directory, options_.reserve_bytes),
       files_(std::make_unique<FileCache>(fs, options_.max_cached_files)),
       rng_(options_.seed) {}
 
@@ -21,11 +22,25 @@ Result<std::unique_ptr<LogManager>> LogManager::open(io::FileSystem& fs,
   manager->log_starts_ = manager->dir_->log_starts();
   manager->high_watermarks_ = manager->dir_->high_watermarks();
   manager->first_dirty_offsets_ = manager->dir_->first_dirty_offsets();
+  manager->health_.set_reserve_aside();
   return manager;
 }
 
-OpenContext LogManager::open_context(const TopicPartition& partition, WallMs now) const {
-  OpenContext context{.clean_shutdown = dir_->had_clean_shutdown(), .now = now};
+Result<void> LogManager::guard() const {
+  if (!health_.is_offline()) return {};
+  return Error{ErrorCode::kKafkaStorageError, options_.directory + " is offline"};
+}
+
+Result<void> LogManager::report_if_failed(Result<void> outcome) {
+  if (outcome.code() == ErrorCode::kKafkaStorageError) health_.fail(outcome.error());
+  return outcome;
+}
+
+OpenContext LogManager::open_context(const TopicPartition& partition, WallMs now) {
+  OpenContext context{.clean_shutdown = dir_->had_clean_shutdown(),
+                      .now = now,
+                      .health = &health_,
+                      .may_use_reserve = partition == kMetadataPartition};
   if (const auto it = recovery_points_.find(partition); it != recovery_points_.end()) {
     context.recovery_point = it->second;
   }
@@ -87,26 +102,30 @@ void LogManager::note_recovered(const Log& log) {
 /// crash it would be believed.
 Result<void> LogManager::lower_recovery_points() {
   if (!recovery_points_too_high_) return {};
-  RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
+  RETURN_IF_ERROR(report_if_failed(
+      with_reserve(&health_, [this] { return dir_->write_recovery_points(recovery_points_); })));
   recovery_points_too_high_ = false;
   return {};
 }
 
 Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition, TopicId topic_id,
                                                 const LogOptions& options, WallMs now) {
+  RETURN_IF_ERROR(guard());
   auto& log = logs_[partition];
   if (!log) {
     const std::string path = dir_->partition_path(partition);
     const bool is_new = !fs_.exists(path);
     OpenContext context = open_context(partition, now);
     if (is_new) {  // whatever a checkpoint says is about an earlier partition of that name
-      context = {.clean_shutdown = true, .now = now};
+      context.clean_shutdown = true;
+      context.recovery_point = context.log_start_offset = Offset{0};
       if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
       log_starts_.erase(partition);
       high_watermarks_.erase(partition);
       note_first_dirty(partition, std::nullopt);
     }
-    auto opened = Log::open(*files_, path, partition, options, context);
+    auto opened = with_reserve(
+        &health_, [&] { return Log::open(*files_, path, partition, options, context); });
     if (!opened.ok()) {
       logs_.erase(partition);
       return opened.error();
@@ -114,7 +133,7 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
     log = std::move(*opened);
     note_recovered(*log);
     RETURN_IF_ERROR(lower_recovery_points());
-    if (is_new) RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
+    if (is_new) RETURN_IF_ERROR(report_if_failed(fs_.sync_directory(dir_->path())));
   }
   RETURN_IF_ERROR(log->set_topic_id(topic_id));
   return log;
@@ -137,11 +156,12 @@ Result<std::string> LogManager::rename_away(const TopicPartition& partition,
   if (it == logs_.end()) {
     return Error{ErrorCode::kUnknownTopicOrPartition, "there is no log of " + to_string(partition)};
   }
+  RETURN_IF_ERROR(guard());
   it->second->retire();
   const std::string path =
       dir_->path() + "/" + doomed_directory_name(partition, Uuid{rng_.next(), rng_.next()}, suffix);
-  RETURN_IF_ERROR(fs_.rename(it->second->directory(), path));
-  RETURN_IF_ERROR(fs_.sync_directory(dir_->path()));
+  RETURN_IF_ERROR(report_if_failed(fs_.rename(it->second->directory(), path)));
+  RETURN_IF_ERROR(report_if_failed(fs_.sync_directory(dir_->path())));
   logs_.erase(it);
   // A later partition of that name must not be believed to be on disk.
   if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
@@ -173,12 +193,13 @@ Result<std::vector<TopicPartition>> LogManager::move_strays_away(const Belongs& 
 }
 
 Result<void> LogManager::remove_doomed(WallMs now) {
+  RETURN_IF_ERROR(guard());
   for (auto it = doomed_.begin(); it != doomed_.end();) {
     if (it->due > now) {
       ++it;
       continue;
     }
-    RETURN_IF_ERROR(fs_.remove_recursively(it->path));
+    RETURN_IF_ERROR(report_if_failed(fs_.remove_recursively(it->path)));
     it = doomed_.erase(it);
   }
   return {};
@@ -206,9 +227,14 @@ void LogManager::note(const LogPositions& positions) {
 }
 
 Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
+  RETURN_IF_ERROR(guard());
   for (const LogPositions& p : positions) {
     if (logs_.contains(p.partition)) note(p);  // else it was deleted meanwhile
   }
+  return report_if_failed(with_reserve(&health_, [this] { return write_checkpoints(); }));
+}
+
+Result<void> LogManager::write_checkpoints() {
   RETURN_IF_ERROR(dir_->write_recovery_points(recovery_points_));
   recovery_points_too_high_ = false;
   RETURN_IF_ERROR(dir_->write_log_starts(log_starts_));
@@ -222,6 +248,7 @@ Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
 Result<void> LogManager::shut_down(std::optional<BrokerEpoch> epoch, WallMs now) {
   std::vector<LogPositions> positions;
   for (const auto& [partition, log] : logs_) {
+    if (health_.is_offline()) break;
     const auto closed = log->close(now);
     if (!closed.ok()) {
       a_log_failed_ = true;
@@ -231,10 +258,11 @@ Result<void> LogManager::shut_down(std::optional<BrokerEpoch> epoch, WallMs now)
     }
     positions.push_back(log->positions(checkpointed_high_watermark(*log)));
   }
-  RETURN_IF_ERROR(checkpoint(positions));
+  const auto written = checkpoint(positions);
   logs_.clear();
+  RETURN_IF_ERROR(written);
   if (a_log_failed_) return {};
-  return dir_->write_clean_shutdown(epoch);
+  return with_reserve(&health_, [&] { return dir_->write_clean_shutdown(epoch); });
 }
 
 }  // namespace broker::storage

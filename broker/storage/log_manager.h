@@ -10,6 +10,7 @@
 #include "broker/common/ids.h"
 #include "broker/common/result.h"
 #include "broker/common/rng.h"
+#include "broker/storage/directory_health.h"
 #include "broker/storage/file_cache.h"
 #include "broker/storage/log.h"
 #include "broker/storage/log_dir.h"
@@ -22,6 +23,7 @@ struct LogManagerOptions {
   std::string directory;                // absolute path of the log.dirs entry
   std::size_t max_cached_files = 1000;  // handles of inactive segments and indexes
   std::uint64_t seed = 0;               // for the names of doomed directories
+  std::size_t reserve_bytes = 0;        // see DirectoryHealth
 };
 
 /// All logs of one log directory: finds, creates, deletes them, and writes the directory's
@@ -36,6 +38,8 @@ class LogManager {
 
   LogDir& directory() { return *dir_; }
   FileCache& files() { return *files_; }
+  /// Of the directory. Once it is offline nothing here touches the disk any more.
+  DirectoryHealth& health() { return health_; }
 
   using OptionsFor = std::function<LogOptions(const TopicPartition&)>;
   struct LoadFailure {
@@ -74,12 +78,17 @@ class LogManager {
   Result<void> checkpoint(std::span<const LogPositions> positions);
 
   /// Closes all logs, writes the checkpoints (with the high watermarks last reported), then the
-  /// clean-shutdown marker, which is left out if any log had failed.
+  /// clean-shutdown marker, which is left out if any log had failed. An offline directory
+  /// is left as it is: kKafkaStorageError.
   Result<void> shut_down(std::optional<BrokerEpoch> epoch, WallMs now);
 
  private:
   LogManager(io::FileSystem& fs, LogManagerOptions options);
-  OpenContext open_context(const TopicPartition& partition, WallMs now) const;
+  OpenContext open_context(const TopicPartition& partition, WallMs now);
+  Result<void> guard() const;
+  /// Hands `outcome` on; a failure takes the directory offline.
+  Result<void> report_if_failed(Result<void> outcome);
+  Result<void> write_checkpoints();
   /// Takes the log out and renames its directory; returns the new path.
   Result<std::string> rename_away(const TopicPartition& partition, std::string_view suffix);
   void note(const LogPositions& positions);
@@ -94,6 +103,7 @@ class LogManager {
 
   io::FileSystem& fs_;
   const LogManagerOptions options_;
+  DirectoryHealth health_;
   std::unique_ptr<LogDir> dir_;
   std::unique_ptr<FileCache> files_;
   Rng rng_;

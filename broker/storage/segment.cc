@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "broker/common/rng.h"
+#include "broker/io/no_space.h"
 #include "broker/storage/batch_scanner.h"
 #include "broker/storage/text.h"
 
@@ -58,7 +59,10 @@ Result<std::unique_ptr<Segment>> Segment::create(FileCache& files, const std::st
   std::unique_ptr<Segment> segment(new Segment(files, directory, base_offset, now, state));
   ASSIGN_OR_RETURN(segment->active_file_,
                    files.file_system().open(segment->path(kLogSuffix), io::OpenMode::kCreateNew));
-  RETURN_IF_ERROR(segment->clear_indexes());
+  if (const auto cleared = segment->clear_indexes(); !cleared.ok()) {
+    (void)files.file_system().remove(segment->path(kLogSuffix));  // or it could not be tried again
+    return cleared.error();
+  }
   segment->has_txn_index_ = false;
   return segment;
 }
@@ -98,7 +102,14 @@ Result<void> Segment::index_batch(const record::BatchHeader& header, std::uint32
 Result<void> Segment::append(const Slices& bytes, std::span<const BatchParts> batches,
                              const LogOptions& options) {
   CHECK(active_file_ != nullptr);
-  RETURN_IF_ERROR(active_file_->write_at(size_, bytes));
+  if (const auto written = active_file_->write_at(size_, bytes); !written.ok()) {
+    if (!io::is_no_space(written.error())) return written;
+    if (!active_file_->truncate(size_).ok()) {
+      return Error{ErrorCode::kKafkaStorageError,
+                   path(kLogSuffix) + ": what the full disk took of a batch cannot be taken back"};
+    }
+    return written;
+  }
   for (const BatchParts& batch : batches) {
     RETURN_IF_ERROR(
         index_batch(batch.header, static_cast<std::uint32_t>(size_), options.index_interval_bytes));

@@ -70,7 +70,8 @@ class Segment {
   std::uint64_t size_bytes() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  /// `bytes` are the `batches` behind each other.
+  /// `bytes` are the `batches` behind each other. When the disk is full (io::is_no_space) nothing
+  /// has changed.
   Result<void> append(const Slices& bytes, std::span<const BatchParts> batches,
                       const LogOptions& options);
   /// Whether `incoming_bytes` with these offsets and this timestamp belong into a new segment.
@@ -125,6 +126,8 @@ class Segment {
   Result<void> ensure_indexes();
   Result<void> rebuild_indexes();
   Result<void> clear_indexes();
+  /// read() without copying; nullopt where that does not pay, or the first batch does not fit.
+  Result<std::optional<ReadResult>> refer(Offset from, Offset max_exclusive, std::size_t max_bytes);
   /// Position of the first batch that ends at or behind `offset`; the size when there is none.
   Result<std::uint64_t> position_of(Offset offset);
   /// Takes the counters from the indexes and the batches behind the last entry.

@@ -141,8 +141,9 @@ def reset_connections(scene):
     scene.wait_acknowledged()
 
 
-def _bad_disk(scene, node, begin, mend, proof):
-    """A broker with one disk that fails either stops or gives its leaderships away; it is started again when it is mended."""
+def _bad_disk(scene, node, begin, mend, proof, heals=False):
+    """A broker with one disk that fails either stops or gives its leaderships away; it is started again when the disk is mended,
+    but where it goes on to run and `heals`."""
     led = scene.led_by(node)
     begin()
     try:
@@ -152,9 +153,12 @@ def _bad_disk(scene, node, begin, mend, proof):
         scene.prove(text, text)
         scene.notes.append("it stopped by itself" if not node.alive else "it went on to run")
     finally:
-        node.kill()
+        stopped = not node.alive
+        if stopped or not heals:
+            node.kill()
         mend()
-    node.start()
+    if stopped or not heals:
+        node.start()
     _prefer_soon(scene)
 
 
@@ -166,7 +170,7 @@ def disk_full(scene):
         ballast.append(scene.fill_disk(node))
 
     _bad_disk(scene, node, fill, lambda: [b.unlink() for b in ballast],
-              lambda: "its log speaks of 'No space left on device'" if "No space left" in node.log_text() else "")
+              lambda: "its log speaks of 'No space left on device'" if "No space left" in node.log_text() else "", heals=True)
 
 
 def _failing_io(scene, what):

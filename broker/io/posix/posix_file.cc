@@ -12,13 +12,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include "broker/io/no_space.h"
+
 namespace broker::io::posix {
 namespace {
 
 Error system_error(const char* what, const std::string& path, int error) {
   const ErrorCode code =
       error == ENOENT ? ErrorCode::kResourceNotFound : ErrorCode::kKafkaStorageError;
-  return Error{code, std::string(what) + " " + path + ": " + std::strerror(error)};
+  std::string reason = std::strerror(error);
+  if (error == ENOSPC) reason = kNoSpaceLeft;
+  if (error == EDQUOT) reason += ": " + std::string(kNoSpaceLeft);
+  return Error{code, std::string(what) + " " + path + ": " + reason};
 }
 
 class PosixFile final : public File {
