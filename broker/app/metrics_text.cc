@@ -164,6 +164,28 @@ void add_directories(Families& out, const node::NodeMetrics& metrics) {
             static_cast<double>(metrics.full_log_dirs));
 }
 
+void add_cleaner(Families& out, const replication::MetricsSnapshot& snapshot) {
+  double uncleanable = 0, bytes = 0;
+  for (const auto& p : snapshot.partitions) {
+    uncleanable += p.uncleanable;
+    if (p.uncleanable) bytes += static_cast<double>(p.size_bytes);
+  }
+  const auto cleaner = snapshot.cleaner.value_or(replication::CleanerMetrics{});
+  out.gauge(names::kUncleanablePartitions, "Logs whose content cannot be compacted", uncleanable);
+  out.gauge(names::kUncleanableBytes, "Size of the logs that cannot be compacted", bytes);
+  out.gauge(names::kMaxDirtyPercent, "The largest dirty part of a compacted log, in percent",
+            cleaner.max_dirty_percent);
+  out.gauge(names::kSinceLastCleanerRun, "Since the cleaner last looked for work",
+            static_cast<double>(cleaner.ms_since_last_run));
+  out.gauge(names::kMaxCleanSeconds, "How long the last cleaning took", cleaner.last_clean_seconds);
+  out.gauge(names::kMaxCompactionDelay, "By how much max.compaction.lag.ms is exceeded at most",
+            static_cast<double>(cleaner.max_compaction_delay_seconds));
+  out.gauge(names::kRecopyPercent, "What the last cleaning kept of the bytes it read",
+            cleaner.last_recopy_percent);
+  out.gauge(names::kMaxBufferUtilization, "How full the map of keys was in the last cleaning",
+            cleaner.last_buffer_utilization_percent);
+}
+
 /// What every controller shows of the cluster, active or not.
 void add_controller(Families& out, const node::NodeMetrics& metrics) {
   out.gauge("kafka_controller_kafkacontroller_activecontrollercount", "1 on the active controller",
@@ -319,7 +341,10 @@ std::string metrics_text(const node::Node& node, const node::NodeMetrics* metric
               {{"id", std::to_string(metrics->node_id.value)},
                {"cluster_id", metrics->cluster_id},
                {"version", kVersion}});
-    if (node.config().is_broker) add_replica_manager(out, metrics->replication);
+    if (node.config().is_broker) {
+      add_replica_manager(out, metrics->replication);
+      add_cleaner(out, metrics->replication);
+    }
     add_directories(out, *metrics);
     if (metrics->is_controller) add_controller(out, *metrics);
     add_quorum(out, *metrics);

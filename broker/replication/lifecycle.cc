@@ -3,6 +3,7 @@
 #include "broker/common/log.h"
 #include "broker/metadata/effective_configs.h"
 #include "broker/replication/isr_batcher.h"
+#include "broker/replication/log_cleaner.h"
 #include "broker/replication/partition_table.h"
 #include "broker/replication/replica_manager.h"
 #include "broker/replication/replica_sessions.h"
@@ -16,7 +17,8 @@ TopicPartition name_of(const TopicIdPartition& at) { return {at.topic, at.partit
 
 bool same_positions(const storage::LogPositions& a, const storage::LogPositions& b) {
   return a.recovery_point == b.recovery_point && a.log_start_offset == b.log_start_offset &&
-         a.high_watermark == b.high_watermark && a.log_start_was_raised == b.log_start_was_raised;
+         a.high_watermark == b.high_watermark && a.log_start_was_raised == b.log_start_was_raised &&
+         a.first_dirty_offset == b.first_dirty_offset;
 }
 
 }  // namespace
@@ -61,6 +63,7 @@ storage::LogOptions ReplicaManager::log_options(const metadata::MetadataImage& i
 void ReplicaManager::start() {
   strands_.main().check_current();
   for (const auto& table : tables_) run_on(table->strand(), [&table] { table->start(); });
+  cleaner_->start();
   run_periodically();
 }
 
@@ -103,7 +106,10 @@ void ReplicaManager::apply(const metadata::MetadataUpdate& update, Task on_appli
   applied_ = update.image;
   if (!stopping_) {
     const metadata::EffectiveConfigs configs = applied_configs();
-    if (!update.changes.configs.empty()) update_quotas(configs);
+    if (!update.changes.configs.empty()) {
+      update_quotas(configs);
+      cleaner_->update(cleaner_settings(configs));
+    }
     for (const Key& key : affected(update)) update_partition(key, configs);
   }
   // Behind the roles in each mailbox: whoever sees this image sees partitions that reflect it.
@@ -270,6 +276,7 @@ void ReplicaManager::shut_down(std::optional<BrokerEpoch> epoch,
   CHECK(!stopping_);
   stopping_ = true;
   strands_.main().cancel(checkpoint_timer_);
+  cleaner_->stop();
   if (isr_batcher_) isr_batcher_->shut_down();
   struct Stopping {
     std::size_t left;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,18 @@ struct PartitionGauges {
   bool under_min_isr = false;
   bool at_min_isr = false;
   bool offline = false;
+  bool uncleanable = false;  // compaction met something that it cannot read
+};
+
+/// Compaction on this broker.
+struct CleanerMetrics {
+  std::int64_t cleanings = 0;  // that were completed
+  int max_dirty_percent = 0;   // of all logs, at the last survey
+  std::int64_t max_compaction_delay_seconds = 0;
+  std::int64_t ms_since_last_run = 0;
+  double last_clean_seconds = 0;
+  double last_recopy_percent = 0;
+  double last_buffer_utilization_percent = 0;
 };
 
 /// What the metrics endpoint shows of this broker's partitions. The exported names are Kafka's as
@@ -49,6 +62,7 @@ struct PartitionGauges {
 struct MetricsSnapshot {
   std::map<std::string, TopicCounters> topics;
   std::vector<PartitionGauges> partitions;
+  std::optional<CleanerMetrics> cleaner;
   std::size_t produce_waiters = 0;
   std::size_t fetch_waiters = 0;
 };
@@ -90,6 +104,17 @@ inline constexpr const char* kLogSize = "kafka_log_log_size";                   
 inline constexpr const char* kLogStartOffset = "kafka_log_log_logstartoffset";  // topic, partition
 inline constexpr const char* kLogEndOffset = "kafka_log_log_logendoffset";      // topic, partition
 inline constexpr const char* kLogSegments = "kafka_log_log_numlogsegments";     // topic, partition
+inline constexpr const char* kUncleanablePartitions =
+    "kafka_log_logcleanermanager_uncleanable_partitions_count";
+inline constexpr const char* kUncleanableBytes = "kafka_log_logcleanermanager_uncleanable_bytes";
+inline constexpr const char* kMaxDirtyPercent = "kafka_log_logcleanermanager_max_dirty_percent";
+inline constexpr const char* kSinceLastCleanerRun =
+    "kafka_log_logcleanermanager_time_since_last_run_ms";
+inline constexpr const char* kMaxCleanSeconds = "kafka_log_logcleaner_max_clean_time_secs";
+inline constexpr const char* kMaxCompactionDelay = "kafka_log_logcleaner_max_compaction_delay_secs";
+inline constexpr const char* kRecopyPercent = "kafka_log_logcleaner_cleaner_recopy_percent";
+inline constexpr const char* kMaxBufferUtilization =
+    "kafka_log_logcleaner_max_buffer_utilization_percent";
 inline constexpr const char* kPurgatorySize =
     "kafka_server_delayedoperationpurgatory_purgatorysize";  // delayedOperation: Produce, Fetch
 }  // namespace metric_names

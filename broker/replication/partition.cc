@@ -474,11 +474,34 @@ void Partition::clean(WallMs wall) {
             {"log_start_offset", cleaned->log_start_offset.value}});
 }
 
+std::optional<storage::Cleanable> Partition::cleanable(WallMs wall) {
+  if (!log_ || offline_ || uncleanable_) return std::nullopt;
+  const auto found = log_->cleanable(last_stable_offset(), wall);
+  return note_failure(found).ok() ? *found : std::nullopt;
+}
+
+Result<std::shared_ptr<storage::LogCleaning>> Partition::begin_cleaning(
+    const storage::Cleanable& what, const storage::CleanerLimits& limits, WallMs wall) {
+  auto begun = log_->begin_cleaning(what, limits, wall);
+  if (!note_failure(begun).ok()) return begun.error();
+  return std::shared_ptr<storage::LogCleaning>(std::move(*begun));
+}
+
+Result<void> Partition::swap_cleaned(const storage::LogCleaning& cleaning, WallMs wall) {
+  return note_failure(log_->swap_cleaned(cleaning, wall));
+}
+
+void Partition::fail_cleaning(const storage::LogCleaning& cleaning, const Error& error) {
+  if (error.code != ErrorCode::kKafkaStorageError) uncleanable_ = true;
+  (void)note_failure(log_->fail_cleaning(cleaning, error));
+}
+
 PartitionGauges Partition::gauges() const {
   PartitionGauges gauges;
   gauges.topic = id_.topic;
   gauges.partition = id_.partition;
   gauges.offline = offline_;
+  gauges.uncleanable = uncleanable_;
   gauges.high_watermark = high_watermark_;
   if (log_) {
     gauges.log_start_offset = log_->log_start_offset();

@@ -219,6 +219,14 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   /// Retention and expiry of producers.
   void clean(WallMs wall);
+  /// How much could be compacted now. nullopt where nothing may be: see Log::cleanable, and after
+  /// its content made a cleaning fail.
+  std::optional<storage::Cleanable> cleanable(WallMs wall);
+  Result<std::shared_ptr<storage::LogCleaning>> begin_cleaning(const storage::Cleanable& what,
+                                                               const storage::CleanerLimits& limits,
+                                                               WallMs wall);
+  Result<void> swap_cleaned(const storage::LogCleaning& cleaning, WallMs wall);
+  void fail_cleaning(const storage::LogCleaning& cleaning, const Error& error);
   /// Starts a flush if flush.ms or flush.messages asks for one.
   void flush_if_due(WallMs wall);
   bool is_flushing() const { return flushing_; }
@@ -300,6 +308,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   Offset leader_high_watermark_{-1};   // as follower: as the leader last told
   std::uint64_t isr_proposals_ = 0;    // number of the latest
   std::optional<IsrChange> proposed_;  // to be repeated
+
+  bool uncleanable_ = false;
 
   bool flushing_ = false;
   bool flush_again_ = false;

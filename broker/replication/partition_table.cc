@@ -1,5 +1,7 @@
 #include "broker/replication/partition_table.h"
 
+#include "broker/replication/cleaning_run.h"
+
 namespace broker::replication {
 
 PartitionTable::PartitionTable(Options options, io::Strand& strand, io::WorkerPool& workers,
@@ -216,8 +218,53 @@ void PartitionTable::run_flush(storage::FlushJob job, Done done) {
       [this, flight, done = std::move(done)]() mutable {
         --flushes_under_way_;
         done(flight->job, flight->outcome, strand_.now(), strand_.wall_now());
-        if (flushes_under_way_ == 0 && idle_) std::exchange(idle_, nullptr)();
+        tell_if_idle();
       });
+}
+
+// --- Compaction
+
+CleaningSurvey PartitionTable::survey_cleaning() {
+  CleaningSurvey survey;
+  for (const auto& [key, partition] : partitions_) {
+    const auto what = partition->cleanable(strand_.wall_now());
+    if (!what) continue;
+    survey.max_dirty_ratio = std::max(survey.max_dirty_ratio, what->dirty_ratio());
+    survey.max_compaction_delay_ms =
+        std::max(survey.max_compaction_delay_ms, what->compaction_delay_ms);
+    if (!what->due) continue;
+    if (!survey.filthiest || what->dirty_ratio() > survey.filthiest->what.dirty_ratio())
+      survey.filthiest = CleaningCandidate{this, partition->id(), *what};
+  }
+  return survey;
+}
+
+void PartitionTable::clean(const TopicIdPartition& at, const CleaningPace& pace,
+                           UniqueFunction<void(CleaningOutcome)> done) {
+  const auto found = partitions_.find({at.topic_id, at.partition});
+  // Time has passed since the survey.
+  const auto what = found == partitions_.end() || idle_
+                        ? std::nullopt
+                        : found->second->cleanable(strand_.wall_now());
+  if (!what || !what->due) return done({.result = {}, .given_up = true});
+  struct Handle {
+    std::weak_ptr<CleaningRun> run;
+  };
+  auto handle = std::make_shared<Handle>();
+  auto run = std::make_shared<CleaningRun>(
+      found->second, strand_, workers_, pace,
+      [this, handle, done = std::move(done)](CleaningOutcome outcome) mutable {
+        cleanings_.erase(handle->run.lock());
+        done(std::move(outcome));
+        tell_if_idle();
+      });
+  handle->run = run;
+  cleanings_.insert(run);
+  run->start(*what);
+}
+
+void PartitionTable::tell_if_idle() {
+  if (flushes_under_way_ == 0 && cleanings_.empty() && idle_) std::exchange(idle_, nullptr)();
 }
 
 // --- Collection
@@ -250,7 +297,9 @@ void PartitionTable::shut_down(ErrorCode reason, Task idle) {
     remove(at, reason);
   }
   idle_ = std::move(idle);
-  if (flushes_under_way_ == 0) std::exchange(idle_, nullptr)();
+  const auto cleanings = cleanings_;
+  for (const auto& run : cleanings) run->give_up();
+  tell_if_idle();
 }
 
 }  // namespace broker::replication

@@ -16,6 +16,23 @@
 
 namespace broker::replication {
 
+class CleaningRun;
+class PartitionTable;
+struct CleaningOutcome;
+struct CleaningPace;
+
+/// A log that is due for compaction.
+struct CleaningCandidate {
+  PartitionTable* table = nullptr;
+  TopicIdPartition at;
+  storage::Cleanable what;
+};
+struct CleaningSurvey {
+  std::optional<CleaningCandidate> filthiest;  // of those that are due
+  double max_dirty_ratio = 0;                  // of all compacted logs
+  std::int64_t max_compaction_delay_ms = 0;
+};
+
 /// All partitions of one strand, with their timers. Lives on that strand.
 class PartitionTable final : public PartitionHost {
  public:
@@ -79,6 +96,11 @@ class PartitionTable final : public PartitionHost {
   /// Makes the partition's recovery point durable. `done` runs later on this strand.
   void checkpoint(const Partition& partition, UniqueFunction<void(const Result<void>&)> done);
 
+  CleaningSurvey survey_cleaning();
+  /// Compacts one log. `done` runs on this strand.
+  void clean(const TopicIdPartition& at, const CleaningPace& pace,
+             UniqueFunction<void(CleaningOutcome)> done);
+
   void run_flush(storage::FlushJob job, Done done) override;
   void on_waiting(const Partition& partition) override;
   std::optional<BrokerEpoch> eligible_epoch(BrokerId broker) const override;
@@ -91,7 +113,7 @@ class PartitionTable final : public PartitionHost {
 
   void collect(MetricsSnapshot& into) const;
   std::vector<storage::LogPositions> positions() const;
-  /// Stops all partitions and timers; `idle` runs once no flush is under way.
+  /// Stops all partitions and timers; `idle` runs once no flush and no cleaning is under way.
   void shut_down(ErrorCode reason, Task idle);
 
  private:
@@ -126,7 +148,10 @@ class PartitionTable final : public PartitionHost {
   io::TimerId flush_timer_ = io::kNoTimer;
   io::TimerId isr_timer_ = io::kNoTimer;
   io::TimerId expansion_timer_ = io::kNoTimer;
+  void tell_if_idle();
+
   std::size_t flushes_under_way_ = 0;
+  std::set<std::shared_ptr<CleaningRun>> cleanings_;  // under way
   Task idle_;
 };
 

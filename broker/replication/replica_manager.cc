@@ -6,6 +6,7 @@
 #include "broker/metadata/effective_configs.h"
 #include "broker/replication/fetch_operation.h"
 #include "broker/replication/isr_batcher.h"
+#include "broker/replication/log_cleaner.h"
 #include "broker/replication/partition_table.h"
 #include "broker/replication/replica_sessions.h"
 
@@ -33,6 +34,11 @@ ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
     sessions_.push_back(
         std::make_unique<ReplicaSessions>(strands_.shard(i), home_of, options_.seed + i));
   }
+  std::vector<PartitionTable*> tables;
+  for (const auto& table : tables_) tables.push_back(table.get());
+  cleaner_ =
+      std::make_unique<LogCleaner>(strands_.main(), std::move(tables), options_.seed ^ 0xc1ea);
+  cleaner_->update(cleaner_settings(applied_configs()));
 }
 
 std::unique_ptr<PartitionTable> ReplicaManager::make_table(std::size_t shard) {
@@ -313,20 +319,27 @@ void ReplicaManager::collect(UniqueFunction<void(MetricsSnapshot)> callback) {
   };
   io::Strand& origin = strands_.current();
   auto collection = std::make_shared<Collection>();
-  collection->left = tables_.size();
+  collection->left = tables_.size() + 1;
   collection->callback = std::move(callback);
+  const auto add = [collection](const MetricsSnapshot& part) {
+    MetricsSnapshot& sum = collection->sum;
+    for (const auto& [topic, counters] : part.topics) sum.topics[topic] += counters;
+    sum.partitions.insert(sum.partitions.end(), part.partitions.begin(), part.partitions.end());
+    sum.produce_waiters += part.produce_waiters;
+    sum.fetch_waiters += part.fetch_waiters;
+    if (part.cleaner) sum.cleaner = part.cleaner;
+    if (--collection->left == 0) std::exchange(collection->callback, nullptr)(std::move(sum));
+  };
+  run_on(strands_.main(), [this, add, &origin] {
+    MetricsSnapshot part;
+    part.cleaner = cleaner_->metrics();
+    run_on(origin, [add, part = std::move(part)] { add(part); });
+  });
   for (const auto& table : tables_) {
-    run_on(table->strand(), [table = table.get(), collection, &origin] {
+    run_on(table->strand(), [table = table.get(), add, &origin] {
       MetricsSnapshot part;
       table->collect(part);
-      run_on(origin, [collection, part = std::move(part)] {
-        MetricsSnapshot& sum = collection->sum;
-        for (const auto& [topic, counters] : part.topics) sum.topics[topic] += counters;
-        sum.partitions.insert(sum.partitions.end(), part.partitions.begin(), part.partitions.end());
-        sum.produce_waiters += part.produce_waiters;
-        sum.fetch_waiters += part.fetch_waiters;
-        if (--collection->left == 0) std::exchange(collection->callback, nullptr)(std::move(sum));
-      });
+      run_on(origin, [add, part = std::move(part)] { add(part); });
     });
   }
 }

@@ -27,6 +27,7 @@ class EffectiveConfigs;
 namespace broker::replication {
 
 class IsrBatcher;
+class LogCleaner;
 class PartitionTable;
 class ReplicaSessions;
 
@@ -187,6 +188,7 @@ class ReplicaManager {
   std::vector<std::unique_ptr<ReplicaSessions>> sessions_;  // by shard
   TransactionVerifier* verifier_ = nullptr;
   std::unique_ptr<IsrBatcher> isr_batcher_;  // on main; null: ISRs are only the controller's affair
+  std::unique_ptr<LogCleaner> cleaner_;      // on main
   // On main.
   std::map<std::string, LeadershipListener*> listeners_;
   metadata::ImagePtr applied_ = metadata::MetadataImage::empty();

@@ -1,5 +1,7 @@
 #include "broker/replication/topic_settings.h"
 
+#include <algorithm>
+
 namespace broker::replication {
 
 namespace {
@@ -37,6 +39,9 @@ storage::LogOptions to_log_options(const config::TopicConfig& config,
   storage::LogOptions options;
   options.segment_bytes = config.segment_bytes;
   options.segment_ms = config.segment_ms;
+  // Only what is not in the active segment can be compacted.
+  if (config.cleanup_compact)
+    options.segment_ms = std::min(options.segment_ms, config.max_compaction_lag_ms);
   options.segment_jitter_ms = config.segment_jitter_ms;
   options.segment_index_bytes = config.segment_index_bytes;
   options.index_interval_bytes = config.index_interval_bytes;

@@ -177,7 +177,11 @@ void LogCleaning::end_map(Offset end) {
 
 Result<LogCleaning::Step> LogCleaning::copy(std::size_t budget_bytes) {
   for (const std::uint64_t until = stats_.bytes_read + budget_bytes; stats_.bytes_read < until;) {
-    if (group_ == groups_.size()) return Step::kDone;
+    if (group_ == groups_.size()) {
+      // The new names, before a checkpoint says that this is clean.
+      RETURN_IF_ERROR(files_.file_system().sync_directory(plan_.directory));
+      return Step::kDone;
+    }
     if (!output_) RETURN_IF_ERROR(begin_group());
     const Group& group = groups_[group_];
     if (!input_) {

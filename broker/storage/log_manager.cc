@@ -119,6 +119,7 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
     if (is_new) {  // whatever a checkpoint says is about an earlier partition of that name
       context.clean_shutdown = true;
       context.recovery_point = context.log_start_offset = Offset{0};
+      context.first_dirty_offset.reset();
       if (recovery_points_.erase(partition) > 0) recovery_points_too_high_ = true;
       log_starts_.erase(partition);
       high_watermarks_.erase(partition);
