@@ -141,6 +141,15 @@ void take_groups(const Fields& f, BrokerConfig& c) {
   f.take("group.min.session.timeout.ms", c.group_min_session_timeout_ms);
   f.take("group.max.session.timeout.ms", c.group_max_session_timeout_ms);
   f.take("group.max.size", c.group_max_size);
+  c.group_coordinator_rebalance_protocols =
+      to_list(*f.text("group.coordinator.rebalance.protocols"));
+  f.take("group.consumer.session.timeout.ms", c.group_consumer_session_timeout_ms);
+  f.take("group.consumer.heartbeat.interval.ms", c.group_consumer_heartbeat_interval_ms);
+  f.take("group.consumer.assignment.interval.ms", c.group_consumer_assignment_interval_ms);
+  f.take("group.consumer.max.size", c.group_consumer_max_size);
+  c.group_consumer_assignors = to_list(*f.text("group.consumer.assignors"));
+  f.take("group.consumer.migration.policy", c.group_consumer_migration_policy);
+  f.take("group.consumer.regex.refresh.interval.ms", c.group_consumer_regex_refresh_interval_ms);
 }
 
 Error bad(std::string_view key, const std::string& why) {
@@ -277,6 +286,15 @@ bool is_authorizer_key(std::string_view key) {
   return key == "super.users" || key == "allow.everyone.if.no.acl.found";
 }
 
+Result<void> check_groups(const BrokerConfig& c) {
+  constexpr std::string_view kKey = "group.consumer.assignors";
+  if (c.group_consumer_assignors.empty()) return bad(kKey, "must name at least one");
+  for (const std::string& name : c.group_consumer_assignors)
+    if (name != "uniform" && name != "range")
+      return bad(kKey, "'" + name + "' is not supported (allowed: uniform, range)");
+  return {};
+}
+
 Result<void> take_all(BrokerConfig& c) {
   const Fields f(c.values);
   RETURN_IF_ERROR(take_node(f, c));
@@ -286,6 +304,7 @@ Result<void> take_all(BrokerConfig& c) {
   take_quorum(f, c);
   take_replication(f, c);
   take_groups(f, c);
+  RETURN_IF_ERROR(check_groups(c));
   RETURN_IF_ERROR(check_replication(c));
   RETURN_IF_ERROR(take_voters(f, c));
   ASSIGN_OR_RETURN(c.listeners, parse_listeners(c.values, c.is_broker, c.is_controller));

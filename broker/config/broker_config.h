@@ -115,6 +115,14 @@ struct BrokerConfig {
   std::int32_t group_min_session_timeout_ms = 6000;
   std::int32_t group_max_session_timeout_ms = 1800000;
   std::int32_t group_max_size = 2147483647;
+  std::vector<std::string> group_coordinator_rebalance_protocols{"classic", "consumer", "streams"};
+  std::int32_t group_consumer_session_timeout_ms = 45000;
+  std::int32_t group_consumer_heartbeat_interval_ms = 5000;
+  std::int32_t group_consumer_assignment_interval_ms = 1000;
+  std::int32_t group_consumer_max_size = 2147483647;
+  std::vector<std::string> group_consumer_assignors{"uniform", "range"};
+  std::string group_consumer_migration_policy = "bidirectional";
+  std::int32_t group_consumer_regex_refresh_interval_ms = 600000;
 
   const Listener* find_listener(std::string_view name) const;
 };

@@ -191,6 +191,36 @@ replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& c
   return options;
 }
 
+namespace {
+
+coordinator::group::MigrationPolicy migration_policy(std::string text) {
+  using coordinator::group::MigrationPolicy;
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  if (text == "upgrade") return MigrationPolicy::kUpgrade;
+  if (text == "downgrade") return MigrationPolicy::kDowngrade;
+  if (text == "disabled") return MigrationPolicy::kDisabled;
+  return MigrationPolicy::kBidirectional;  // no other text is accepted
+}
+
+coordinator::group::ConsumerOptions consumer_options(const config::BrokerConfig& config) {
+  coordinator::group::ConsumerOptions options;
+  options.settings.session_timeout =
+      std::chrono::milliseconds(config.group_consumer_session_timeout_ms);
+  options.settings.heartbeat_interval =
+      std::chrono::milliseconds(config.group_consumer_heartbeat_interval_ms);
+  options.settings.assignment_interval =
+      std::chrono::milliseconds(config.group_consumer_assignment_interval_ms);
+  options.max_size = static_cast<std::size_t>(config.group_consumer_max_size);
+  options.assignors = config.group_consumer_assignors;
+  options.regex_refresh_interval =
+      std::chrono::milliseconds(config.group_consumer_regex_refresh_interval_ms);
+  options.migration = migration_policy(config.group_consumer_migration_policy);
+  return options;
+}
+
+}  // namespace
+
 coordinator::group::GroupOptions group_options(const config::BrokerConfig& config) {
   coordinator::group::GroupOptions options;
   options.min_session_timeout = std::chrono::milliseconds(config.group_min_session_timeout_ms);
@@ -202,6 +232,7 @@ coordinator::group::GroupOptions group_options(const config::BrokerConfig& confi
   options.offsets_retention = std::chrono::minutes(config.offsets_retention_minutes);
   options.offsets_retention_check_interval =
       std::chrono::milliseconds(config.offsets_retention_check_interval_ms);
+  options.consumer = consumer_options(config);
   return options;
 }
 

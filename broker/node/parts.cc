@@ -105,7 +105,7 @@ void Node::Impl::make_broker_parts() {
       group_options(config_),
       coordinator::CoordinatorOptions{coordinator::group::kOffsetsTopic,
                                       std::chrono::milliseconds(config_.offsets_commit_timeout_ms)},
-      *replicas_, [this] { create_offsets_topic(); }, ports_.seed + 100);
+      *replicas_, ports_.workers, [this] { create_offsets_topic(); }, ports_.seed + 100);
   producer_ids_ = std::make_unique<handlers::ProducerIds>(main(), *channels_.front(), [this] {
     return std::pair(config_.node_id, membership_->epoch());
   });

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "broker/coordinator/group/consumer_records.h"
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/records.h"
 
@@ -21,17 +22,17 @@ std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
 Output GroupShard::list(const std::set<std::string>& states, const std::set<std::string>& types,
                         Reply<ListedGroups> reply) const {
   ListedGroups listed;
-  if (types.empty() || types.contains("classic")) {
-    for (const auto& [id, group] : groups_) {
-      const std::string state(state_name(group.state));
-      if (!states.empty() && !states.contains(lower(state))) continue;
-      protocol::ListGroupsResponse::ListedGroup entry;
-      entry.group_id = id;
-      entry.protocol_type = group.protocol_type;
-      entry.group_state = state;
-      entry.group_type = "classic";
-      listed.push_back(std::move(entry));
-    }
+  for (const auto& [id, group] : groups_) {
+    const std::string type = group.consumer ? "consumer" : "classic";
+    if (!types.empty() && !types.contains(type)) continue;
+    const std::string state(group.shown_state());
+    if (!states.empty() && !states.contains(lower(state))) continue;
+    protocol::ListGroupsResponse::ListedGroup entry;
+    entry.group_id = id;
+    entry.protocol_type = group.consumer ? "consumer" : group.protocol_type;
+    entry.group_state = state;
+    entry.group_type = type;
+    listed.push_back(std::move(entry));
   }
   Output out;
   out.on_committed.push_back(
@@ -45,7 +46,8 @@ Output GroupShard::describe(const CallContext& call, const std::string& group_id
                             Reply<protocol::DescribeGroupsResponse::DescribedGroup> reply) const {
   protocol::DescribeGroupsResponse::DescribedGroup described;
   described.group_id = group_id;
-  if (const Group* group = find(group_id)) {
+  const Group* group = find(group_id);
+  if (group && !group->consumer) {
     const bool stable = group->state == State::kStable;
     described.group_state = state_name(group->state);
     described.protocol_type = group->protocol_type;
@@ -66,7 +68,8 @@ Output GroupShard::describe(const CallContext& call, const std::string& group_id
     described.group_state = "Dead";
     if (call.version >= 6) {
       described.error_code = wire(ErrorCode::kGroupIdNotFound);
-      described.error_message = "Group " + group_id + " not found.";
+      described.error_message = group ? "Group " + group_id + " is not a classic group."
+                                      : "Group " + group_id + " not found.";
     }
   }
   Output out;
@@ -92,14 +95,17 @@ Output GroupShard::delete_group(
   const Group* group = find(group_id);
   if (!group)
     result.error_code = wire(ErrorCode::kGroupIdNotFound);
-  else if (group->state != State::kEmpty)
+  else if (!group->is_empty())
     result.error_code = wire(ErrorCode::kNonEmptyGroup);
+  for (const auto& at : pending_.of(group_id))
+    out.records.push_back(offset_tombstone(group_id, at.first, at.second));
   if (result.error_code == 0) {
     for (const auto& [at, offset] : group->offsets)
       out.records.push_back(offset_tombstone(group_id, at.first, at.second));
-    for (const auto& at : pending_.of(group_id))
-      out.records.push_back(offset_tombstone(group_id, at.first, at.second));
-    out.records.push_back(group_tombstone(group_id));
+    if (group->consumer)
+      remove_consumer_group(group_id, *group->consumer, out.records);
+    else
+      out.records.push_back(group_tombstone(group_id));
   }
   out.on_committed.push_back(
       [reply = std::move(reply), result = std::move(result)](ErrorCode error) mutable {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/coordinator/group/check_heartbeat.h"
+
 namespace broker::coordinator::group {
 
 namespace {
@@ -105,20 +107,27 @@ std::vector<protocol::OffsetFetchRequest::OffsetFetchRequestGroup> asked_groups(
 
 GroupCoordinator::GroupCoordinator(const GroupOptions& options,
                                    const CoordinatorOptions& runtime_options,
-                                   replication::ReplicaManager& replicas,
+                                   replication::ReplicaManager& replicas, io::WorkerPool& workers,
                                    CreateOffsetsTopic create_topic, std::uint64_t seed)
     : options_(options),
       create_topic_(std::move(create_topic)),
       replicas_(replicas),
+      workers_(workers),
+      view_(std::make_shared<const View>(View{std::make_shared<metadata::MetadataImage>(), {}})),
       runtime_(runtime_options, replicas, [this, seed](std::int32_t partition) {
         // Member ids are never drawn twice, whichever shard draws them.
         return std::make_unique<GroupShard>(
-            options_, seed + static_cast<std::uint64_t>(partition) * 0x632be59bd9b4e019ULL);
+            options_, ports(),
+            seed + static_cast<std::uint64_t>(partition) * 0x632be59bd9b4e019ULL);
       }) {}
 
 GroupCoordinator::~GroupCoordinator() = default;
 
 void GroupCoordinator::apply(const metadata::MetadataUpdate& update) {
+  View next{update.image, view_.get()->topics_created_at};
+  if (!update.changes.topics_created.empty() || next.topics_created_at.value < 0)
+    next.topics_created_at = update.image->provenance.offset;
+  view_.set(std::make_shared<const View>(std::move(next)));
   if (update.changes.topics_deleted.empty()) return;
   std::set<std::string> gone;
   for (const auto& [id, name] : update.changes.topics_deleted) gone.insert(name);
@@ -225,6 +234,81 @@ void GroupCoordinator::leave_group(CallContext call, protocol::LeaveGroupRequest
         response.error_code = wire(error);
         return response;
       });
+}
+
+GroupPorts GroupCoordinator::ports() {
+  return {[this] { return view_.get()->image; }, [this] { return view_.get()->topics_created_at; },
+          [this](RegexJob job) { resolve_regexes(std::move(job)); }};
+}
+
+void GroupCoordinator::resolve_regexes(RegexJob job) {
+  struct Work {
+    RegexJob job;
+    std::map<std::string, ResolvedRegex> resolved;
+  };
+  auto work = std::make_shared<Work>(Work{std::move(job), {}});
+  workers_.run(
+      replicas_.strands().current(), [work] { work->resolved = resolve(work->job); },
+      [this, work] {
+        const std::int32_t partitions = runtime_.partition_count();
+        if (partitions == 0) return;
+        runtime_.run(
+            partition_for(work->job.group, partitions),
+            [work](Shard& shard, const Now&) {
+              return static_cast<GroupShard&>(shard).apply_regexes(work->job.group, work->resolved);
+            },
+            [](ErrorCode) {});  // another coordinator asks again
+      });
+}
+
+void GroupCoordinator::consumer_group_heartbeat(
+    CallContext call, protocol::ConsumerGroupHeartbeatRequest request, TopicFilter may_see,
+    Reply<protocol::ConsumerGroupHeartbeatResponse> reply) {
+  using Response = protocol::ConsumerGroupHeartbeatResponse;
+  const auto refusal = [](ErrorCode error) {
+    Response response;
+    response.error_code = wire(error);
+    return response;
+  };
+  const Result<void> valid = check_heartbeat(request, call.version, options_.consumer.assignors);
+  if (!valid.ok()) {
+    Response response = refusal(valid.error().code);
+    response.error_message = valid.error().detail;
+    return reply(std::move(response));
+  }
+  const std::string group_id = request.group_id;
+  on_group<Response>(
+      group_id, std::move(reply),
+      [call = std::move(call), request = std::move(request), may_see = std::move(may_see)](
+          GroupShard& shard, const Now& now, Reply<Response> answer) mutable {
+        return shard.consumer_heartbeat(call, request, std::move(may_see), now, std::move(answer));
+      },
+      refusal);
+}
+
+void GroupCoordinator::consumer_group_describe(
+    CallContext, protocol::ConsumerGroupDescribeRequest request,
+    Reply<protocol::ConsumerGroupDescribeResponse> reply) {
+  using Described = protocol::ConsumerGroupDescribeResponse::DescribedGroup;
+  auto done = [reply = std::move(reply)](std::vector<Described> groups) mutable {
+    protocol::ConsumerGroupDescribeResponse response;
+    response.groups = std::move(groups);
+    reply(std::move(response));
+  };
+  if (request.group_ids.empty()) return done({});
+  const auto gather =
+      std::make_shared<InOrder<Described>>(request.group_ids.size(), std::move(done));
+  for (std::size_t i = 0; i < request.group_ids.size(); ++i) {
+    const std::string& group_id = request.group_ids[i];
+    on_group<Described>(
+        group_id, gather->slot(i),
+        [group_id](GroupShard& shard, const Now&, Reply<Described> answer) {
+          return shard.describe_consumer(group_id, std::move(answer));
+        },
+        [group_id](ErrorCode error) {
+          return Described{.error_code = wire(error), .group_id = group_id};
+        });
+  }
 }
 
 void GroupCoordinator::offset_commit(CallContext call, protocol::OffsetCommitRequest request,

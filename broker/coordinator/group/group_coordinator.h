@@ -9,7 +9,13 @@
 #include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
 #include "broker/coordinator/runtime/coordinator_runtime.h"
+#include "broker/io/published.h"
+#include "broker/io/strand.h"
 #include "broker/metadata/delta.h"
+#include "broker/protocol/messages/consumer_group_describe_request.h"
+#include "broker/protocol/messages/consumer_group_describe_response.h"
+#include "broker/protocol/messages/consumer_group_heartbeat_request.h"
+#include "broker/protocol/messages/consumer_group_heartbeat_response.h"
 #include "broker/protocol/messages/delete_groups_request.h"
 #include "broker/protocol/messages/delete_groups_response.h"
 #include "broker/protocol/messages/describe_groups_request.h"
@@ -38,13 +44,15 @@ using CreateOffsetsTopic = std::function<void()>;
 /// name and id (zero if there is none), whatever the version; responses do as well.
 class GroupCoordinator {
  public:
-  /// `seed` draws member ids. `replicas` must outlive it, and must have shut down before it goes.
+  /// `seed` draws member ids; regular expressions are looked up on `workers`. `replicas` must
+  /// outlive it, and must have shut down before it goes.
   GroupCoordinator(const GroupOptions& options, const CoordinatorOptions& runtime_options,
-                   replication::ReplicaManager& replicas, CreateOffsetsTopic create_topic,
-                   std::uint64_t seed);
+                   replication::ReplicaManager& replicas, io::WorkerPool& workers,
+                   CreateOffsetsTopic create_topic, std::uint64_t seed);
   ~GroupCoordinator();
 
-  /// On main, after ReplicaManager::apply() of the same update: offsets of deleted topics go.
+  /// On main, after ReplicaManager::apply() of the same update: offsets of deleted topics go, and
+  /// consumer groups see the new metadata with their next heartbeats.
   void apply(const metadata::MetadataUpdate& update);
 
   /// Where FindCoordinator sends the client. Errors: kCoordinatorNotAvailable while
@@ -58,6 +66,13 @@ class GroupCoordinator {
                  Reply<protocol::HeartbeatResponse> reply);
   void leave_group(CallContext call, protocol::LeaveGroupRequest request,
                    Reply<protocol::LeaveGroupResponse> reply);
+  /// `may_see`: which topics the caller may describe, for its regular expression.
+  void consumer_group_heartbeat(CallContext call, protocol::ConsumerGroupHeartbeatRequest request,
+                                TopicFilter may_see,
+                                Reply<protocol::ConsumerGroupHeartbeatResponse> reply);
+  /// `authorized_operations` is left to the caller.
+  void consumer_group_describe(CallContext call, protocol::ConsumerGroupDescribeRequest request,
+                               Reply<protocol::ConsumerGroupDescribeResponse> reply);
   void offset_commit(CallContext call, protocol::OffsetCommitRequest request,
                      Reply<protocol::OffsetCommitResponse> reply);
   /// `check` names the transaction as TxnOffsetCommit does; its coordinator is asked first.
@@ -92,9 +107,20 @@ class GroupCoordinator {
   template <class Response, class Work, class Refusal>
   void on_group(const std::string& group_id, Reply<Response> reply, Work work, Refusal refusal);
 
+  GroupPorts ports();
+  void resolve_regexes(RegexJob job);
+
+  /// The metadata as groups see it.
+  struct View {
+    metadata::ImagePtr image;
+    Offset topics_created_at{-1};
+  };
+
   const GroupOptions options_;
   const CreateOffsetsTopic create_topic_;
   replication::ReplicaManager& replicas_;
+  io::WorkerPool& workers_;
+  io::Published<View> view_;
   CoordinatorRuntime runtime_;
 };
 

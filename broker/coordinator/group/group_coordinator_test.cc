@@ -25,7 +25,8 @@ class Coordinator : public ::testing::TestWithParam<std::size_t> {
     runtime.topic = kOffsetsTopic;
     runtime.load_chunk_bytes = 100;  // several turns
     coordinator = std::make_unique<GroupCoordinator>(
-        options, runtime, *broker.replicas, [this] { ++topics_asked_for; }, 1);
+        options, runtime, *broker.replicas, broker.world.workers(), [this] { ++topics_asked_for; },
+        1);
     broker.start();
   }
   void create_offsets_topic(std::map<std::string, std::string> configs = {}) {

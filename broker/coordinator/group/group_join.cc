@@ -1,21 +1,13 @@
 #include "broker/common/log.h"
+#include "broker/coordinator/group/classic_join.h"
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/records.h"
-#include "broker/protocol/messages/join_group_request.h"
 
 namespace broker::coordinator::group {
 
 namespace {
 
 using std::chrono::milliseconds;
-
-std::vector<Protocol> protocols_of(const protocol::JoinGroupRequest& request) {
-  std::vector<Protocol> protocols;
-  for (const auto& each : request.protocols)
-    // A copy: the request's frame must not live as long as the member.
-    protocols.push_back({.name = each.name, .metadata = Slice::copy_of(each.metadata.span())});
-  return protocols;
-}
 
 void set_terms(Member& member, const protocol::JoinGroupRequest& request) {
   member.protocols = protocols_of(request);
@@ -28,18 +20,12 @@ void set_terms(Member& member, const protocol::JoinGroupRequest& request) {
 
 }  // namespace
 
-struct GroupShard::Join {
-  const CallContext& call;
-  const protocol::JoinGroupRequest& request;
-  const Now& now;
-  JoinReply reply;
-  Output& out;
-
-  void refuse(ErrorCode error, std::string member_id) {
-    reply(join_error(std::move(member_id), error));
-  }
-  void refuse(ErrorCode error) { refuse(error, request.member_id); }
-};
+std::vector<Protocol> protocols_of(const protocol::JoinGroupRequest& request) {
+  std::vector<Protocol> protocols;
+  for (const auto& each : request.protocols)
+    protocols.push_back({.name = each.name, .metadata = Slice::copy_of(each.metadata.span())});
+  return protocols;
+}
 
 Output GroupShard::join(const CallContext& call, const protocol::JoinGroupRequest& request,
                         const Now& now, JoinReply reply) {
@@ -66,7 +52,9 @@ Output GroupShard::join(const CallContext& call, const protocol::JoinGroupReques
     }
   }
   Group& joined = group(request.group_id);
-  if (!may_join(joined, request.member_id)) {
+  if (joined.consumer) {
+    join_consumer(*joined.consumer, join);
+  } else if (!may_join(joined, request.member_id)) {
     drop_member(joined, request.member_id, ErrorCode::kGroupMaxSizeReached);
     join.refuse(ErrorCode::kGroupMaxSizeReached, "");
   } else if (!joined.supports(request.protocol_type, protocols_of(request))) {

@@ -28,6 +28,8 @@ Output GroupShard::sync(const CallContext&, const protocol::SyncGroupRequest& re
                         const Now& now, SyncReply reply) {
   Output out;
   Group* found = find_mutable(request.group_id);
+  if (found && found->consumer)
+    return sync_consumer(*found->consumer, request, now, std::move(reply));
   ErrorCode error = ErrorCode::kUnknownMemberId;
   if (request.group_id.empty())
     error = ErrorCode::kInvalidGroupId;
@@ -101,6 +103,12 @@ Output GroupShard::heartbeat(const protocol::HeartbeatRequest& request, const No
                              Reply<protocol::HeartbeatResponse> reply) {
   Group* group = find_mutable(request.group_id);
   ErrorCode error = ErrorCode::kUnknownMemberId;
+  if (group && group->consumer) {
+    protocol::HeartbeatResponse response;
+    response.error_code = wire(heartbeat_consumer(*group->consumer, request, now));
+    reply(std::move(response));
+    return {};
+  }
   if (request.group_id.empty())
     error = ErrorCode::kInvalidGroupId;
   else if (group)
@@ -130,6 +138,8 @@ Output GroupShard::leave(const CallContext& call, const protocol::LeaveGroupRequ
     reply(std::move(response));
     return out;
   }
+  if (group->consumer)
+    return leave_consumer(call, *group->consumer, request, now, std::move(reply));
   bool member_left = false;
   bool pending_left = false;
   const auto leave_one = [&](const std::string& member_id,

@@ -1,4 +1,5 @@
 #include "broker/common/log.h"
+#include "broker/coordinator/group/consumer_records.h"
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/records.h"
 #include "broker/protocol/messages/offset_commit_request.h"
@@ -38,6 +39,9 @@ ErrorCode GroupShard::check_commit(const CallContext& call, const OffsetCommitRe
     if (generation < 0) return ErrorCode::kNone;
     return call.version >= 9 ? ErrorCode::kGroupIdNotFound : ErrorCode::kIllegalGeneration;
   }
+  if (group->consumer)
+    return check_consumer_commit(*group->consumer, {request.member_id, request.group_instance_id,
+                                                    generation, false, call.version});
   if (generation < 0 && group->state == State::kEmpty) return ErrorCode::kNone;
   if (generation < 0 && request.member_id.empty() && !request.group_instance_id)
     return ErrorCode::kUnknownMemberId;
@@ -55,6 +59,7 @@ Output GroupShard::commit_offsets(const CallContext& call, const OffsetCommitReq
   Output out;
   OffsetCommitResponse response;
   const ErrorCode refused = check_commit(call, request, now);
+  const Group* known = find(request.group_id);
   for (const auto& topic : request.topics) {
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
@@ -64,6 +69,14 @@ Output GroupShard::commit_offsets(const CallContext& call, const OffsetCommitReq
       result.partition_index = partition.partition_index;
       result.error_code = wire(refused);
       if (refused != ErrorCode::kNone) continue;
+      if (known && known->consumer) {
+        const ErrorCode error = check_consumer_partition(
+            *known->consumer,
+            {request.member_id, request.group_instance_id, request.generation_id_or_member_epoch},
+            topic.topic_id, partition.partition_index);
+        result.error_code = wire(error);
+        if (error != ErrorCode::kNone) continue;
+      }
       const std::string metadata = partition.committed_metadata.value_or("");
       if (metadata.size() > options_.offset_metadata_max_bytes) {
         result.error_code = wire(ErrorCode::kOffsetMetadataTooLarge);
@@ -98,6 +111,15 @@ Output GroupShard::fetch_offsets(
   protocol::OffsetFetchResponse::OffsetFetchResponseGroup response;
   response.group_id = request.group_id;
   const Group* group = find(request.group_id);
+  const ErrorCode refused =
+      group && group->consumer
+          ? check_consumer_fetch(*group->consumer, request.member_id, request.member_epoch)
+          : ErrorCode::kNone;
+  if (refused != ErrorCode::kNone) {
+    response.error_code = wire(refused);
+    reply(std::move(response));
+    return {};
+  }
   const auto add = [&](auto& topic, std::int32_t partition, const CommittedOffset& offset) {
     auto& entry = topic.partitions.emplace_back();
     entry.partition_index = partition;
@@ -161,14 +183,13 @@ Output GroupShard::delete_offsets(const protocol::OffsetDeleteRequest& request,
   if (group) subscribed = group->subscribed_topics();
   if (!group)
     response.error_code = wire(ErrorCode::kGroupIdNotFound);
-  else if (group->state != State::kEmpty && !subscribed)
+  else if (!group->is_empty() && !subscribed)
     response.error_code = wire(ErrorCode::kNonEmptyGroup);
   if (response.error_code == 0) {
     for (const auto& topic : request.topics) {
       auto& answer = response.topics.emplace_back();
       answer.name = topic.name;
-      const bool in_use =
-          group->state != State::kEmpty && subscribed && subscribed->contains(topic.name);
+      const bool in_use = !group->is_empty() && subscribed && subscribed->contains(topic.name);
       for (const auto& partition : topic.partitions) {
         auto& result = answer.partitions.emplace_back();
         result.partition_index = partition.partition_index;
@@ -210,6 +231,11 @@ namespace {
 std::optional<WallMs> expiry_base(const Group& group,
                                   const std::optional<std::set<std::string>>& subscribed,
                                   const std::string& topic, const CommittedOffset& offset) {
+  if (group.consumer) {
+    // Whoever is there may still want what it is subscribed to.
+    if (!group.is_empty() && subscribed && subscribed->contains(topic)) return std::nullopt;
+    return offset.commit_timestamp;
+  }
   if (group.protocol_type.empty()) return offset.commit_timestamp;
   if (group.state == State::kEmpty)
     return group.state_since < 0 ? offset.commit_timestamp : group.state_since;
@@ -249,10 +275,13 @@ void GroupShard::expire_offsets(const Now& now, Output& out) {
       ++expired;
     }
     if (group.is_unused() && group.generation == 0) never_written.push_back(id);
-    if (group.generation == 0 || left > 0 || group.state != State::kEmpty ||
+    if ((group.generation == 0 && !group.consumer) || left > 0 || !group.is_empty() ||
         !group.pending_members.empty() || pending_.has(id))
       continue;
-    out.records.push_back(group_tombstone(id));
+    if (group.consumer)
+      remove_consumer_group(id, *group.consumer, out.records);
+    else
+      out.records.push_back(group_tombstone(id));
     ++expired;
   }
   for (const std::string& id : never_written) groups_.erase(id);

@@ -220,7 +220,7 @@ TEST(GroupAdmin, ListsByStateAndType) {
 TEST(GroupReplay, SkipsRecordsOfUnknownTypes) {
   Harness h;
   protocol::Writer key;
-  key.int16(5);  // a KIP-848 member
+  key.int16(11);  // a share group
   key.int16(0);
   EXPECT_TRUE(h.shard->replay({*key.to_bytes(), Slice::copy_of("x")}).ok());
   EXPECT_FALSE(h.shard->replay({Slice::copy_of("x"), std::nullopt}).ok());

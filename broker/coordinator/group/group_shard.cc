@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "broker/common/log.h"
+#include "broker/coordinator/group/consumer_records.h"
+#include "broker/coordinator/group/record_bytes.h"
 #include "broker/coordinator/group/records.h"
-#include "broker/protocol/codec.h"
 #include "broker/protocol/messages/group_metadata_key.h"
 #include "broker/protocol/messages/group_metadata_value.h"
 #include "broker/protocol/messages/offset_commit_key.h"
@@ -14,8 +15,8 @@ namespace broker::coordinator::group {
 
 using std::chrono::milliseconds;
 
-GroupShard::GroupShard(const GroupOptions& options, std::uint64_t seed)
-    : options_(options), rng_(seed) {}
+GroupShard::GroupShard(const GroupOptions& options, GroupPorts ports, std::uint64_t seed)
+    : options_(options), ports_(std::move(ports)), rng_(seed) {}
 GroupShard::~GroupShard() = default;
 
 Group& GroupShard::group(const std::string& group_id) {
@@ -36,8 +37,8 @@ GroupMetrics GroupShard::metrics() const {
   GroupMetrics metrics;
   metrics.groups = groups_.size();
   for (const auto& [id, group] : groups_) {
-    ++metrics.groups_by_state[group.state];
-    metrics.members[id] = group.members.size();
+    if (!group.consumer) ++metrics.groups_by_state[group.state];
+    metrics.members[id] = group.consumer ? group.consumer->members().size() : group.members.size();
     for (const auto& [at, offset] : group.offsets)
       metrics.offsets.push_back({id, at.first, at.second, offset.offset});
   }
@@ -47,26 +48,6 @@ GroupMetrics GroupShard::metrics() const {
 // --- Replay
 
 namespace {
-
-// `version` is bounded by what the message knows: a newer one was written by newer software.
-template <class Message>
-Result<Message> decode(protocol::Reader& reader, std::int16_t version) {
-  Message message;
-  RETURN_IF_ERROR(message.read(reader, version));
-  return message;
-}
-
-template <class Message>
-Result<std::optional<Message>> decode_value(const Record& record) {
-  if (!record.value) return std::optional<Message>();
-  protocol::Reader reader(*record.value);
-  const std::int16_t version = reader.int16();
-  if (!Message::kVersions.contains(version))
-    return Error{ErrorCode::kUnsupportedVersion,
-                 "__consumer_offsets value of version " + std::to_string(version)};
-  ASSIGN_OR_RETURN(Message message, decode<Message>(reader, version));
-  return std::optional<Message>(std::move(message));
-}
 
 Member member_of(const protocol::GroupMetadataValue& group,
                  const protocol::GroupMetadataValue::MemberMetadata& value) {
@@ -101,6 +82,7 @@ Result<void> GroupShard::replay(const Record& record) {
     remove_group(decoded.group);
     return {};
   }
+  if (is_consumer_group_key(type)) return replay_consumer(type, key, record);
   // Records of group types that this broker does not have: left in the log for one that has them.
   log_debug("group", "skipping a record of unknown type", {{"type", type}});
   return {};
@@ -113,8 +95,7 @@ Result<void> GroupShard::replay_offset(const protocol::OffsetCommitKey& key,
     Group* known = find_mutable(key.group);
     if (!known) return {};
     known->offsets.erase({key.topic, key.partition});
-    // A simple group is its offsets.
-    if (known->is_unused() && known->generation == 0) groups_.erase(key.group);
+    forget_if_unused(key.group);
     return {};
   }
   group(key.group).offsets[{key.topic, key.partition}] = {
@@ -160,7 +141,18 @@ void GroupShard::remove_group(const std::string& group_id) {
   if (!known) return;
   while (!known->members.empty())
     drop_member(*known, known->members.begin()->first, ErrorCode::kUnknownMemberId);
-  groups_.erase(group_id);
+  // Offsets have tombstones of their own: a group that changes its protocol keeps them.
+  Group left(group_id);
+  left.offsets = std::move(known->offsets);
+  left.consumer = std::move(known->consumer);
+  *known = std::move(left);
+  forget_if_unused(group_id);
+}
+
+void GroupShard::forget_if_unused(const std::string& group_id) {
+  const Group* known = find(group_id);
+  // A simple group is its offsets.
+  if (known && known->is_unused() && known->generation == 0) groups_.erase(group_id);
 }
 
 // --- Time
@@ -168,6 +160,7 @@ void GroupShard::remove_group(const std::string& group_id) {
 void GroupShard::on_loaded(const Now& now) {
   for (auto& [id, group] : groups_) {
     for (auto& [member_id, member] : group.members) touch_session(group, member, now);
+    if (group.consumer) arm_consumer_group(id, *group.consumer, now);
   }
   next_expiry_check_ = now.now + options_.offsets_retention_check_interval;
 }
@@ -181,6 +174,7 @@ void GroupShard::arm(Deadline& deadline, Instant due, Timer timer) {
 }
 
 Deadline* GroupShard::deadline_of(const Timer& timer) {
+  if (timer.kind >= TimerKind::kConsumerSession) return consumer_deadline_of(timer);
   Group* known = find_mutable(timer.group_id);
   if (!known) return nullptr;
   switch (timer.kind) {
@@ -196,8 +190,9 @@ Deadline* GroupShard::deadline_of(const Timer& timer) {
       return &known->join;
     case TimerKind::kPendingSync:
       return &known->pending_sync;
+    default:
+      return nullptr;
   }
-  return nullptr;
 }
 
 std::optional<Instant> GroupShard::wake_at() const {
@@ -227,6 +222,7 @@ Output GroupShard::tick(const Now& now) {
 }
 
 void GroupShard::fire(const Timer& timer, const Now& now, Output& out) {
+  if (timer.kind >= TimerKind::kConsumerSession) return fire_consumer(timer, now, out);
   Group& expired = *find_mutable(timer.group_id);
   switch (timer.kind) {
     case TimerKind::kSession: {
@@ -247,6 +243,8 @@ void GroupShard::fire(const Timer& timer, const Now& now, Output& out) {
       return on_join_deadline(expired, now, out);
     case TimerKind::kPendingSync:
       return expire_pending_syncs(expired, now, out);
+    default:
+      return;
   }
 }
 
@@ -259,6 +257,8 @@ void GroupShard::resign(ErrorCode reason) {
   }
   groups_.clear();
   timers_.clear();
+  consumer_timers_.clear();
+  downgraded_.clear();
 }
 
 }  // namespace broker::coordinator::group

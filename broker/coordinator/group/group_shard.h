@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,7 +14,10 @@
 #include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
 #include "broker/coordinator/group/pending_offsets.h"
+#include "broker/coordinator/group/topic_regex.h"
 #include "broker/coordinator/runtime/shard.h"
+#include "broker/protocol/messages/consumer_group_describe_response.h"
+#include "broker/protocol/messages/consumer_group_heartbeat_response.h"
 #include "broker/protocol/messages/delete_groups_response.h"
 #include "broker/protocol/messages/describe_groups_response.h"
 #include "broker/protocol/messages/heartbeat_response.h"
@@ -26,6 +30,7 @@
 #include "broker/protocol/messages/txn_offset_commit_response.h"
 
 namespace broker::protocol {
+class Reader;
 struct GroupMetadataKey;
 struct GroupMetadataValue;
 struct HeartbeatRequest;
@@ -51,7 +56,15 @@ struct CallContext {
   std::string client_host;  // as describe shows it: "/10.0.0.7"
 };
 
-/// The classic groups and committed offsets of one partition of __consumer_offsets.
+/// What a shard asks of the outside.
+struct GroupPorts {
+  std::function<metadata::ImagePtr()> image;
+  std::function<Offset()> topics_created_at;  // of the metadata; since then none is new
+  /// Looks topics up elsewhere and comes back with apply_regexes().
+  std::function<void(RegexJob)> resolve;
+};
+
+/// The groups and committed offsets of one partition of __consumer_offsets.
 ///
 /// Hard state (generation, members with assignments, offsets) changes only in replay(); membership
 /// during a rebalance is memory only, as in Kafka. Every request is answered exactly once: at once,
@@ -60,7 +73,7 @@ struct CallContext {
 class GroupShard final : public Shard {
  public:
   /// `seed` draws member ids.
-  GroupShard(const GroupOptions& options, std::uint64_t seed);
+  GroupShard(const GroupOptions& options, GroupPorts ports, std::uint64_t seed);
   ~GroupShard() override;
 
   Result<void> replay(const Record& record) override;
@@ -79,6 +92,17 @@ class GroupShard final : public Shard {
                    Reply<protocol::HeartbeatResponse> reply);
   Output leave(const CallContext& call, const protocol::LeaveGroupRequest& request, const Now& now,
                Reply<protocol::LeaveGroupResponse> reply);
+
+  /// The request was checked by check_heartbeat(). `may_see`: what the caller may describe.
+  Output consumer_heartbeat(const CallContext& call,
+                            const protocol::ConsumerGroupHeartbeatRequest& request,
+                            TopicFilter may_see, const Now& now,
+                            Reply<protocol::ConsumerGroupHeartbeatResponse> reply);
+  Output describe_consumer(
+      const std::string& group_id,
+      Reply<protocol::ConsumerGroupDescribeResponse::DescribedGroup> reply) const;
+  Output apply_regexes(const std::string& group_id,
+                       const std::map<std::string, ResolvedRegex>& resolved);
 
   Output commit_offsets(const CallContext& call, const protocol::OffsetCommitRequest& request,
                         const Now& now, Reply<protocol::OffsetCommitResponse> reply);
@@ -110,7 +134,17 @@ class GroupShard final : public Shard {
   GroupMetrics metrics() const;
 
  private:
-  enum class TimerKind { kSession, kPendingMember, kJoin, kPendingSync };
+  enum class TimerKind {
+    kSession,
+    kPendingMember,
+    kJoin,
+    kPendingSync,
+    kConsumerSession,
+    kConsumerRebalance,
+    kConsumerJoin,
+    kConsumerSync,
+    kDowngraded,
+  };
   struct Timer {
     TimerKind kind;
     std::string group_id;
@@ -128,9 +162,115 @@ class GroupShard final : public Shard {
   Result<void> replay_offset(const protocol::OffsetCommitKey& key,
                              const std::optional<protocol::OffsetCommitValue>& value);
   void remove_group(const std::string& group_id);
+  void forget_if_unused(const std::string& group_id);
+  void fire_consumer(const Timer& timer, const Now& now, Output& out);
+
+  struct Join;  // one JoinGroup on its way: classic_join.h
+
+  // consumer_replay.cc
+  ConsumerGroup& consumer_group(const std::string& group_id);
+  ConsumerGroup* find_consumer_group(const std::string& group_id);
+  Result<void> replay_consumer(std::int16_t type, protocol::Reader& key, const Record& record);
+  Result<void> replay_consumer_epoch(protocol::Reader& key, const Record& record);
+  Result<void> replay_consumer_member(protocol::Reader& key, const Record& record);
+  Result<void> replay_consumer_current(protocol::Reader& key, const Record& record);
+  Result<void> replay_consumer_target(std::int16_t type, protocol::Reader& key,
+                                      const Record& record);
+  Result<void> replay_consumer_regex(protocol::Reader& key, const Record& record);
+
+  // consumer_heartbeat.cc, consumer_beat.h
+  struct Beat;
+  struct Seat;
+  struct Target;
+  enum class RegexChange;
+  struct ConsumerTimers {
+    Deadline session;
+    Deadline rebalance;  // to give up what was revoked
+    std::int32_t rebalance_epoch = 0;
+    Deadline join;  // of a member that speaks the classic protocol
+    Deadline sync;
+  };
+  Deadline* consumer_deadline_of(const Timer& timer);
+  Result<protocol::ConsumerGroupHeartbeatResponse> consumer_beat(
+      Beat& beat, const protocol::ConsumerGroupHeartbeatRequest& request);
+  Result<protocol::ConsumerGroupHeartbeatResponse> consumer_leave(
+      Beat& beat, const protocol::ConsumerGroupHeartbeatRequest& request);
+  Result<const ConsumerGroup*> group_for_beat(Beat& beat, bool joining);
+  Result<void> check_room(const ConsumerGroup& group, const std::string& member_id) const;
+  Result<Seat> take_seat(Beat& beat, const ConsumerGroup& group,
+                         const protocol::ConsumerGroupHeartbeatRequest& request,
+                         const std::string& member_id);
+  Seat replace_static(Beat& beat, const ConsumerGroup& group, const ConsumerMember& old,
+                      const std::string& member_id);
+  std::int32_t update_group_epoch(Beat& beat, const ConsumerGroup& group,
+                                  const MemberChange& change, bool bump);
+  bool metadata_changed(ConsumerGroup& group, const metadata::MetadataImage& image);
+  Target update_target(Beat& beat, const ConsumerGroup& group, const MemberChange& change,
+                       std::int32_t epoch, const ConsumerSettings& settings);
+  Result<void> move_to_target(Beat& beat, const ConsumerGroup& group, ConsumerMember& member,
+                              const Target& target, bool subscription_changed,
+                              const std::optional<OwnedTopics>& owned);
+  void remove_consumer_members(const std::string& group_id, const ConsumerGroup& group,
+                               const std::set<std::string>& members, const Now& now, Output& out);
+  void expel_consumer(const std::string& group_id, const std::string& member_id,
+                      std::string_view why, const Now& now, Output& out);
+  ConsumerSettings consumer_settings(const std::string& group_id,
+                                     const metadata::MetadataImage& image) const;
+  void touch_consumer_session(const std::string& group_id, const std::string& member_id,
+                              std::chrono::milliseconds timeout, const Now& now);
+  void arm_consumer_group(const std::string& group_id, const ConsumerGroup& group, const Now& now);
+
+  // consumer_regex.cc
+  Result<RegexChange> update_regexes(Beat& beat, const ConsumerGroup& group, const Seat& seat,
+                                     const ConsumerMember& updated);
+  void look_up_regexes(Beat& beat, const ConsumerGroup& group, const MemberChange& change,
+                       bool needed);
+
+  // consumer_admin.cc
+  struct CommitOrigin {
+    const std::string& member_id;
+    const std::optional<std::string>& instance_id;
+    std::int32_t epoch = -1;
+    bool transactional = false;
+    std::int16_t version = 0;  // of OffsetCommit
+  };
+  static ErrorCode check_consumer_commit(const ConsumerGroup& group, const CommitOrigin& from);
+  static ErrorCode check_consumer_partition(const ConsumerGroup& group, const CommitOrigin& from,
+                                            const Uuid& topic, std::int32_t partition);
+  static ErrorCode check_consumer_fetch(const ConsumerGroup& group,
+                                        const std::optional<std::string>& member_id,
+                                        std::int32_t epoch);
+
+  // consumer_migration.cc
+  struct Downgraded {
+    Deadline deadline;  // as soon as the classic group is there
+    bool rebalance = false;
+  };
+  Result<void> upgrade(Group& group, Beat& beat);
+  bool may_downgrade(const std::string& group_id, const ConsumerGroup& group,
+                     const std::set<std::string>& leaving, std::size_t members_left) const;
+  /// `joining` takes the place of a static member among those that leave.
+  void downgrade(const std::string& group_id, const ConsumerGroup& group,
+                 const std::set<std::string>& leaving, const ConsumerMember* joining,
+                 bool rebalance, const Now& now, Output& out);
+  void on_downgraded(const std::string& group_id, const Now& now, Output& out);
+
+  // classic_members.cc: members of consumer groups that speak the classic protocol
+  void join_consumer(const ConsumerGroup& group, Join& join);
+  Result<Seat> take_classic_seat(Beat& beat, const ConsumerGroup& group,
+                                 const protocol::JoinGroupRequest& request,
+                                 const std::string& member_id);
+  Output sync_consumer(const ConsumerGroup& group, const protocol::SyncGroupRequest& request,
+                       const Now& now, SyncReply reply);
+  ErrorCode heartbeat_consumer(const ConsumerGroup& group,
+                               const protocol::HeartbeatRequest& request, const Now& now);
+  Output leave_consumer(const CallContext& call, const ConsumerGroup& group,
+                        const protocol::LeaveGroupRequest& request, const Now& now,
+                        Reply<protocol::LeaveGroupResponse> reply);
+  void await_classic_join(const std::string& group_id, const ConsumerMember& member,
+                          const Now& now);
 
   // join.cc
-  struct Join;  // one JoinGroup on its way
   void join_without_id(Group& group, Join& join);
   void join_with_id(Group& group, Join& join);
   void rejoin(Group& group, Member& member, Join& join);
@@ -163,9 +303,13 @@ class GroupShard final : public Shard {
   ErrorCode check_transactional_commit(const protocol::TxnOffsetCommitRequest& request) const;
 
   const GroupOptions options_;
+  const GroupPorts ports_;
   Rng rng_;
   std::map<std::string, Group> groups_;
   std::multimap<Instant, Timer> timers_;
+  std::map<std::pair<std::string, std::string>, ConsumerTimers> consumer_timers_;  // group, member
+  std::map<std::string, Downgraded> downgraded_;                                   // by group
+  std::set<std::string> resolving_;  // groups whose regular expressions are being looked up
   PendingOffsets pending_;
   std::uint64_t next_order_ = 0;
   std::uint64_t next_record_ = 0;

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 
-#include "broker/protocol/codec.h"
-#include "broker/protocol/messages/consumer_protocol_subscription.h"
+#include "broker/coordinator/group/consumer_protocol.h"
 
 namespace broker::coordinator::group {
 
@@ -130,20 +129,17 @@ void Group::replace_missing_leader() {
 }
 
 std::optional<std::set<std::string>> Group::subscribed_topics() const {
+  if (consumer) return consumer->subscribed_topics();
   if (protocol_type != "consumer") return std::nullopt;
   std::set<std::string> topics;
   if (members.empty() || !protocol) return topics;
   for (const auto& [id, member] : members) {
     const Slice* metadata = member.metadata(*protocol);
     if (!metadata) continue;
-    // Version number first; a later version only appends fields.
-    protocol::Reader reader(*metadata);
-    const std::int16_t version = reader.int16();
-    protocol::ConsumerProtocolSubscription subscription;
-    const auto known = protocol::ConsumerProtocolSubscription::kVersions;
-    if (version < known.min || !subscription.read(reader, std::min(version, known.max)).ok())
-      return std::nullopt;
-    topics.insert(subscription.topics.begin(), subscription.topics.end());
+    const Result<Subscription> subscription = parse_subscription(*metadata);
+    if (!subscription.ok()) return std::nullopt;
+    const std::vector<std::string>& names = subscription->message.topics;
+    topics.insert(names.begin(), names.end());
   }
   return topics;
 }

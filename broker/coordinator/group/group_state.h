@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "broker/common/function.h"
 #include "broker/common/slice.h"
 #include "broker/common/time.h"
+#include "broker/coordinator/group/consumer_group.h"
 #include "broker/protocol/messages/join_group_response.h"
 #include "broker/protocol/messages/sync_group_response.h"
 
@@ -24,13 +26,6 @@ using SyncReply = UniqueFunction<void(protocol::SyncGroupResponse)>;
 struct Deadline {
   std::optional<Instant> due;
   std::optional<Instant> armed;
-};
-
-struct Protocol {
-  std::string name;
-  Slice metadata;
-
-  bool operator==(const Protocol&) const = default;
 };
 
 /// A member of a classic group. The first block is what GroupMetadata records carry; the rest
@@ -71,7 +66,8 @@ struct CommittedOffset {
   bool operator==(const CommittedOffset&) const = default;
 };
 
-/// One classic or simple group. Rules that need no I/O and no other group live here.
+/// One group and its offsets: a classic or simple one, or, with `consumer`, one of the consumer
+/// protocol, whose classic part is empty then. Rules that need no I/O and no other group live here.
 class Group {
  public:
   explicit Group(std::string id) : id(std::move(id)) {}
@@ -86,6 +82,7 @@ class Group {
   std::map<std::string, Member> members;
   std::map<std::string, Deadline> pending_members;  // have an id, did not join with it yet
   std::map<std::pair<std::string, std::int32_t>, CommittedOffset> offsets;  // by topic, partition
+  std::unique_ptr<ConsumerGroup> consumer;
 
   // The rebalance under way.
   bool initial_rebalance = false;  // began from Empty: waits for members to gather
@@ -108,7 +105,12 @@ class Group {
   bool all_members_joined() const;
   /// Nobody is in it or about to be, and there is nothing to remember.
   bool is_unused() const {
-    return state == State::kEmpty && offsets.empty() && pending_members.empty();
+    return state == State::kEmpty && offsets.empty() && pending_members.empty() && !consumer;
+  }
+  bool is_empty() const { return consumer ? consumer->members().empty() : state == State::kEmpty; }
+  /// As ListGroups shows it.
+  std::string_view shown_state() const {
+    return consumer ? consumer->state_name() : state_name(state);
   }
   std::chrono::milliseconds rebalance_timeout() const;  // the longest of the members
 

@@ -60,6 +60,11 @@ TxnOffsetCommitResponse refuse_all(const TxnOffsetCommitRequest& request, ErrorC
   return response;
 }
 
+// TxnOffsetCommit has no word for an epoch that is over.
+ErrorCode to_transactional(ErrorCode error) {
+  return error == ErrorCode::kStaleMemberEpoch ? ErrorCode::kIllegalGeneration : error;
+}
+
 }  // namespace
 
 /// Transactions do not take part in rebalances: their offsets are in force later anyway. Clients
@@ -69,6 +74,10 @@ ErrorCode GroupShard::check_transactional_commit(const TxnOffsetCommitRequest& r
   if (!group) return request.generation_id < 0 ? ErrorCode::kNone : ErrorCode::kIllegalGeneration;
   if (request.generation_id < 0 && request.member_id.empty() && !request.group_instance_id)
     return ErrorCode::kNone;
+  if (group->consumer)
+    return to_transactional(check_consumer_commit(
+        *group->consumer,
+        {request.member_id, request.group_instance_id, request.generation_id, true}));
   const ErrorCode member = group->check_member(request.member_id, request.group_instance_id);
   if (member != ErrorCode::kNone) return member;
   return request.generation_id == group->generation ? ErrorCode::kNone
@@ -81,14 +90,25 @@ Output GroupShard::commit_offsets_in_transaction(const TxnOffsetCommitRequest& r
   Output out;
   TxnOffsetCommitResponse response;
   const ErrorCode refused = check_transactional_commit(request);
+  const Group* known = find(request.group_id);
+  const metadata::ImagePtr image = ports_.image();
   for (const auto& topic : request.topics) {
     auto& answer = response.topics.emplace_back();
     answer.name = topic.name;
+    const metadata::TopicImage* in_image = image->topics.find(std::string_view(topic.name));
     for (const auto& partition : topic.partitions) {
       auto& result = answer.partitions.emplace_back();
       result.partition_index = partition.partition_index;
       result.error_code = wire(refused);
       if (refused != ErrorCode::kNone) continue;
+      if (known && known->consumer) {
+        const ErrorCode error = to_transactional(check_consumer_partition(
+            *known->consumer,
+            {request.member_id, request.group_instance_id, request.generation_id, true},
+            in_image ? in_image->id : kZeroUuid, partition.partition_index));
+        result.error_code = wire(error);
+        if (error != ErrorCode::kNone) continue;
+      }
       const std::string metadata = partition.committed_metadata.value_or("");
       if (metadata.size() > options_.offset_metadata_max_bytes) {
         result.error_code = wire(ErrorCode::kOffsetMetadataTooLarge);

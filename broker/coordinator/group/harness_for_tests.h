@@ -43,7 +43,7 @@ class Harness {
   /// A new coordinator that loads what the old one had written.
   void restart() {
     if (shard) shard->resign(ErrorCode::kNotCoordinator);
-    shard = std::make_unique<GroupShard>(options_, 7);
+    shard = std::make_unique<GroupShard>(options_, ports(), 7);
     for (const Record& record : log) {
       const auto replayed = shard->replay(record);
       CHECK(replayed.ok());
@@ -214,12 +214,20 @@ class Harness {
     return std::string(writer.to_bytes()->view());
   }
 
+  GroupPorts ports() {
+    return {[this] { return image; }, [this] { return topics_created_at; },
+            [this](RegexJob job) { regex_jobs.push_back(std::move(job)); }};
+  }
+
+  metadata::ImagePtr image = std::make_shared<metadata::MetadataImage>();
+  Offset topics_created_at{0};
+  std::vector<RegexJob> regex_jobs;  // asked for, not answered
   std::unique_ptr<GroupShard> shard;
   std::vector<Record> log;
   Now now{Instant{} + 1h, 1'000'000'000};
   ErrorCode write_error = ErrorCode::kNone;
 
- private:
+ protected:
   template <class Response>
   static Promise<Response> promise() {
     return std::make_shared<std::optional<Response>>();
@@ -231,6 +239,8 @@ class Harness {
       *answer = std::move(response);
     };
   }
+
+ private:
   void move_to(Instant to) {
     now.wall += std::chrono::duration_cast<std::chrono::milliseconds>(to - now.now).count();
     now.now = to;

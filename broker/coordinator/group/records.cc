@@ -1,6 +1,6 @@
 #include "broker/coordinator/group/records.h"
 
-#include "broker/protocol/codec.h"
+#include "broker/coordinator/group/record_bytes.h"
 #include "broker/protocol/messages/group_metadata_key.h"
 #include "broker/protocol/messages/group_metadata_value.h"
 #include "broker/protocol/messages/offset_commit_key.h"
@@ -11,17 +11,6 @@ namespace broker::coordinator::group {
 namespace {
 
 constexpr std::int16_t kGroupMetadataVersion = 3;
-
-// A key or value is its type or version and then the message. What we build ourselves always fits.
-template <class Message>
-Slice encode(std::int16_t prefix, const Message& message, std::int16_t version) {
-  protocol::Writer writer;
-  writer.int16(prefix);
-  message.write(writer, version);
-  Result<Slice> bytes = writer.to_bytes();
-  CHECK(bytes.ok());
-  return std::move(*bytes);
-}
 
 Slice offset_key(const std::string& group, const std::string& topic, std::int32_t partition) {
   protocol::OffsetCommitKey key;
