@@ -9,7 +9,6 @@ from e2e.kubernetes.conftest import cluster_document
 from e2e.kubernetes.scene import SECONDS, Scene
 from e2e.lib.process import wait_until
 
-pytestmark = pytest.mark.full
 NAMESPACE = "millrace-replicated"
 BOOTSTRAP_PORT, BROKER_PORT = 31200, 31201
 TOPIC = "orders"

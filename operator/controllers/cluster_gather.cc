@@ -105,6 +105,19 @@ std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::C
   const std::string selector = std::string(model::kClusterLabel) + "=" + cluster.metadata.name;
   for (const auto& object : context.store.list(kube::kPod, cluster.metadata.namespace_, selector)) {
     pods.push_back(observe(*object));
+    plan::ObservedPod& pod = pods.back();
+    const api::PoolSpec* pool = model::pool_of(cluster, pod.node_id);
+    const auto& roll = cluster.status.roll;
+    // Asked only about the pod that has just come back, once it serves.
+    if (!pool || !roll || roll->node_id != pod.node_id || roll->pod_uid == pod.uid || !pod.ready)
+      continue;
+    const json document = json::parse(object->json, nullptr, false);
+    const std::string address = text(field(document, "status"), "podIP");
+    const provider::Infrastructure::NodeName node{
+        {cluster.metadata.namespace_, cluster.metadata.name},
+        pod.name,
+        model::pod_host(cluster, *pool, pod.node_id)};
+    pod.name_is_stale = !address.empty() && !context.infrastructure.name_leads_to(node, address);
   }
   return pods;
 }

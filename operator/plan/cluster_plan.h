@@ -29,7 +29,9 @@ struct ObservedPod {
   std::string problem;          // "ImagePullBackOff: …", "Unschedulable: …"; "" when none
   bool unschedulable = false;
   bool restart_asked = false;  // model::kRestartAnnotation on the pod
-  std::string node;            // where it runs; "" until it is scheduled
+  /// Its name still leads to where the pod before it was: the others would not reach it.
+  bool name_is_stale = false;
+  std::string node;  // where it runs; "" until it is scheduled
 };
 
 struct ClusterInput {

@@ -129,7 +129,13 @@ std::optional<Verdict> not_back(const ClusterInput& in, const api::RollStatus& r
       return Verdict{reason::kBrokersNotReady,
                      "broker " + std::to_string(id) + " has not registered again"};
   }
-  return not_whole(in);
+  if (auto why = not_whole(in)) return why;
+  // Its own fetches prove nothing about the way to it, and what it leads is written only once the
+  // others have come that way.
+  if (pod->name_is_stale)
+    return Verdict{reason::kBrokersNotReady,
+                   "the name of node " + std::to_string(id) + " still leads to its former address"};
+  return std::nullopt;
 }
 
 /// Partitions that prefer the node, which has everything of them, and are led by another one.

@@ -81,6 +81,7 @@ class World {
     int starts_in = 0;      // ticks until the process serves
     int catches_up_in = 0;  // ticks until its replicas are in sync
     bool ready = true;
+    bool name_is_stale = false;
     int restarts = 0;
   };
 
@@ -118,6 +119,7 @@ class World {
       pod.ready = node.ready;
       pod.declared_digest = node.digest;
       pod.problem = node.problem;
+      pod.name_is_stale = node.name_is_stale;
       in.pods.push_back(pod);
     }
     for (const api::PoolSpec& p : cluster.spec.pools) in.declared_digests[p.name] = wanted_digest;
@@ -334,6 +336,21 @@ TEST(Roller, AQuorumOfBrokenNodesIsRestartedTogether) {
     world.restart(std::get<RestartBroker>(step.action).node_id);
     world.nodes.at(std::get<RestartBroker>(step.action).node_id).starts_in = 100;
   }
+}
+
+TEST(Roller, NothingGoesOnWhileTheNameOfTheNodeLeadsToItsFormerAddress) {
+  World world(combined(3), 6);
+  world.wanted_digest = "new";
+  world.restart(std::get<RestartBroker>(world.plan(0).action).node_id);
+  const std::int32_t first = *world.cluster.status.roll->node_id;
+  world.nodes.at(first).name_is_stale = true;
+  for (int t = 0; t < 30; ++t) {
+    world.tick();
+    EXPECT_TRUE(std::holds_alternative<WaitUntilReady>(world.plan(0).action)) << t;
+  }
+  EXPECT_NE(world.cluster.status.roll->waiting_for.find("former address"), std::string::npos);
+  world.nodes.at(first).name_is_stale = false;
+  EXPECT_EQ(world.roll().size(), 2u);
 }
 
 TEST(Roller, WaitsForReplicasThatAreBehindAndSaysWhich) {

@@ -165,6 +165,17 @@ void bury(const ClusterInput& in, const Census& census, const Ids& gone, ScaleSt
   }
 }
 
+/// A topic may be created while a node stops, and be given a replica there.
+std::vector<Move> rescue(const ClusterInput& in, const Census& census, const Ids& gone) {
+  Ids stranded;
+  for (const std::int32_t id : gone)
+    if (census.holders.contains(id)) stranded.insert(id);
+  if (stranded.empty()) return {};
+  Ids avoid = in.leaving;
+  avoid.insert(stranded.begin(), stranded.end());
+  return ReplicaMover(*in.image, std::move(avoid)).drain(stranded, kMovesAtOnce);
+}
+
 void drain(const ClusterInput& in, const Census& census, ScaleStep& step) {
   const std::size_t left = declared_brokers(in).size();
   if (census.widest > left) {
@@ -338,6 +349,7 @@ ScaleStep plan_scale(const ClusterInput& in) {
       if (left == 0) still_joining.clear();
     }
   }
+  if (step.moves.empty() && !cannot_move(in)) step.moves = rescue(in, census, gone);
   if (const auto wait = cannot_move(in); wait && waiting_for.empty() && left > 0)
     waiting_for = wait->message;
   step.status = to_status(in, still_joining, leaving, left, waiting_for);
@@ -351,6 +363,7 @@ std::string activity_of(const api::ClusterStatus& status) {
   if (status.roll) return "Rolling" + part(status.roll->done, status.roll->total);
   if (!status.scale) return "";
   const bool drains = !status.scale->leaving.empty();
+  if (status.scale->total == 0) return drains ? "Draining" : "Spreading";
   return (drains ? "Draining" : "Spreading") + part(status.scale->moved, status.scale->total);
 }
 

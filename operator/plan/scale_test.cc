@@ -330,6 +330,17 @@ TEST(Scale, AnEditInTheMiddleOfASpreadTakesItBack) {
   EXPECT_EQ(world.voters, (Set{0, 1, 2}));
 }
 
+TEST(Scale, WhatIsPlacedOnANodeWhileItStopsIsMovedToo) {
+  World world(4);
+  world.scale_to(3);
+  while (world.pods.contains(3)) world.step();
+  world.make_topic("late", {{3, 0}});
+  world.run();
+  EXPECT_TRUE(world.at_rest());
+  EXPECT_FALSE(world.holders("late", 0).contains(3));
+  EXPECT_EQ(world.image.cluster.broker(BrokerId{3}), nullptr);
+}
+
 TEST(Scale, ManyPartitionsAreMovedAFewAtATime) {
   World world(4);
   world.make_topic("a", std::vector<Ids>(100, {3, 0}));

@@ -26,6 +26,9 @@ class Infrastructure {
   /// The address of one node's port as *this process* reaches it: the pod's own name in a cluster,
   /// loopback for child processes.
   virtual broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const = 0;
+  /// Whether the node's name leads to `address`, as far as that can be seen from here: names are
+  /// cached for some seconds after a pod has moved. Takes as long as a name server does.
+  virtual bool name_leads_to(const NodeName& node, const std::string& address) const = 0;
   /// Changes a Cluster where this infrastructure cannot do as it says: without pods there are no
   /// service names, so listeners are advertised on loopback. The resource itself stays.
   virtual void adapt(api::Cluster& cluster) const = 0;

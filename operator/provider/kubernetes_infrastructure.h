@@ -10,6 +10,7 @@ class KubernetesInfrastructure final : public Infrastructure {
   broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const override {
     return {node.headless_dns, port};
   }
+  bool name_leads_to(const NodeName& node, const std::string& address) const override;
   void adapt(api::Cluster&) const override {}
   bool connects_by_other_name() const override { return false; }
 };

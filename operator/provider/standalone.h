@@ -34,6 +34,7 @@ class Standalone final : public Infrastructure {
   void stop();
 
   broker::io::Endpoint node_endpoint(const NodeName& node, std::uint16_t port) const override;
+  bool name_leads_to(const NodeName&, const std::string&) const override { return true; }
   void adapt(api::Cluster& cluster) const override;
   bool connects_by_other_name() const override { return true; }
 
