@@ -27,12 +27,15 @@ const Transaction* TransactionShard::find(const std::string& transactional_id) c
 Result<void> TransactionShard::replay(const Record& record) {
   ASSIGN_OR_RETURN(const std::optional<std::string> id, parse_transaction_key(record.key));
   if (!id) return {};  // of a newer version; stays in the log
+  const Transaction* before = find(*id);
+  if (before && before->state == State::kOngoing) --ongoing_;
   if (!record.value) {
     transactions_.erase(*id);
     to_send_.erase(*id);
     return {};
   }
   ASSIGN_OR_RETURN(Transaction transaction, parse_transaction_value(*record.value));
+  if (transaction.state == State::kOngoing) ++ongoing_;
   Entry& entry = transactions_[*id];
   entry.transaction = std::move(transaction);
   entry.last_epoch = kNoEpoch;
@@ -53,7 +56,10 @@ void TransactionShard::on_loaded(const Now& now) {
 // --- Time
 
 std::optional<Instant> TransactionShard::wake_at() const {
-  Instant next = std::min(next_abort_check_, next_expiration_check_);
+  // An idle shard does not wake anybody.
+  if (transactions_.empty()) return std::nullopt;
+  Instant next = next_expiration_check_;
+  if (ongoing_ > 0) next = std::min(next, next_abort_check_);
   if (!to_send_.empty()) next = std::min(next, next_send_);
   return next;
 }
@@ -94,6 +100,7 @@ void TransactionShard::resign(ErrorCode) {
   // Nothing waits inside: answers wait for their records.
   transactions_.clear();
   to_send_.clear();
+  ports_.forget_markers();
 }
 
 // --- Partitions

@@ -60,6 +60,8 @@ class TransactionShard final : public Shard {
   struct Ports {
     /// Must not call back into the shard from inside.
     std::function<void(MarkerWork)> send_markers;
+    /// The shard ends: what was asked is somebody else's affair.
+    std::function<void()> forget_markers;
     /// The finalized level of transaction.version.
     std::function<TransactionVersion()> version;
   };
@@ -133,6 +135,7 @@ class TransactionShard final : public Shard {
   const Ports ports_;
   LeaderEpoch epoch_{-1};
   std::map<std::string, Entry> transactions_;
+  std::size_t ongoing_ = 0;
   std::set<std::string> to_send_;  // prepared, and nobody writes their markers yet
   Instant next_send_{};            // of `to_send_`, unless their commit brings it about before
   Instant next_abort_check_{};

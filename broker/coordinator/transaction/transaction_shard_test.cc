@@ -22,7 +22,7 @@ class TransactionShardTest : public testing::Test {
     shard = std::make_unique<TransactionShard>(
         options, 3,
         TransactionShard::Ports{[this](MarkerWork work) { markers.push_back(std::move(work)); },
-                                [this] { return level; }});
+                                [] {}, [this] { return level; }});
     shard->on_epoch(LeaderEpoch{++epoch});
     for (const Record& record : log) CHECK(shard->replay(record).ok());
     shard->on_loaded(now);
@@ -42,7 +42,7 @@ class TransactionShardTest : public testing::Test {
 
   void advance(std::chrono::milliseconds by) {
     const Instant end = now.now + by;
-    while (*shard->wake_at() <= end) {
+    while (shard->wake_at() && *shard->wake_at() <= end) {
       move_to(std::max(*shard->wake_at(), now.now));
       carry_out(shard->tick(now));
     }
