@@ -133,6 +133,19 @@ void take_groups(const Fields& f, BrokerConfig& c) {
   f.take("offsets.topic.num.partitions", c.offsets_topic_num_partitions);
   f.take("offsets.topic.replication.factor", c.offsets_topic_replication_factor);
   f.take("offsets.topic.segment.bytes", c.offsets_topic_segment_bytes);
+  f.take("transaction.state.log.num.partitions", c.transaction_state_log_num_partitions);
+  f.take("transaction.state.log.replication.factor", c.transaction_state_log_replication_factor);
+  f.take("transaction.state.log.min.isr", c.transaction_state_log_min_isr);
+  f.take("transaction.state.log.segment.bytes", c.transaction_state_log_segment_bytes);
+  f.take("transaction.max.timeout.ms", c.transaction_max_timeout_ms);
+  f.take("transactional.id.expiration.ms", c.transactional_id_expiration_ms);
+  f.take("transaction.abort.timed.out.transaction.cleanup.interval.ms",
+         c.transaction_abort_timed_out_transaction_cleanup_interval_ms);
+  f.take("transaction.remove.expired.transaction.cleanup.interval.ms",
+         c.transaction_remove_expired_transaction_cleanup_interval_ms);
+  f.take("add.partitions.to.txn.retry.backoff.ms", c.add_partitions_to_txn_retry_backoff_ms);
+  f.take("add.partitions.to.txn.retry.backoff.max.ms",
+         c.add_partitions_to_txn_retry_backoff_max_ms);
   f.take("offsets.retention.minutes", c.offsets_retention_minutes);
   f.take("offsets.retention.check.interval.ms", c.offsets_retention_check_interval_ms);
   f.take("offset.metadata.max.bytes", c.offset_metadata_max_bytes);

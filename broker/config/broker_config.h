@@ -111,6 +111,16 @@ struct BrokerConfig {
   std::int64_t offsets_retention_check_interval_ms = 600000;
   std::int32_t offset_metadata_max_bytes = 4096;
   std::int32_t offsets_commit_timeout_ms = 5000;
+  std::int32_t transaction_state_log_num_partitions = 50;
+  std::int16_t transaction_state_log_replication_factor = 3;
+  std::int32_t transaction_state_log_min_isr = 2;
+  std::int32_t transaction_state_log_segment_bytes = 104857600;
+  std::int32_t transaction_max_timeout_ms = 900000;
+  std::int32_t transactional_id_expiration_ms = 604800000;
+  std::int32_t transaction_abort_timed_out_transaction_cleanup_interval_ms = 10000;
+  std::int32_t transaction_remove_expired_transaction_cleanup_interval_ms = 3600000;
+  std::int32_t add_partitions_to_txn_retry_backoff_ms = 20;
+  std::int32_t add_partitions_to_txn_retry_backoff_max_ms = 100;
   std::int32_t group_initial_rebalance_delay_ms = 3000;
   std::int32_t group_min_session_timeout_ms = 6000;
   std::int32_t group_max_session_timeout_ms = 1800000;

@@ -5,6 +5,8 @@
 // One function per API: authorize, gather, ask, answer. Each takes over the call and answers it
 // once, now or later.
 namespace broker::protocol {
+struct AddOffsetsToTxnRequest;
+struct AddPartitionsToTxnRequest;
 struct AddRaftVoterRequest;
 struct AllocateProducerIdsRequest;
 struct AlterClientQuotasRequest;
@@ -29,11 +31,14 @@ struct DescribeClientQuotasRequest;
 struct DescribeClusterRequest;
 struct DescribeConfigsRequest;
 struct DescribeGroupsRequest;
+struct DescribeProducersRequest;
 struct DescribeQuorumRequest;
 struct DescribeTopicPartitionsRequest;
+struct DescribeTransactionsRequest;
 struct DescribeUserScramCredentialsRequest;
 struct ElectLeadersRequest;
 struct EndQuorumEpochRequest;
+struct EndTxnRequest;
 struct EnvelopeRequest;
 struct FetchRequest;
 struct FetchSnapshotRequest;
@@ -46,6 +51,7 @@ struct LeaveGroupRequest;
 struct ListGroupsRequest;
 struct ListOffsetsRequest;
 struct ListPartitionReassignmentsRequest;
+struct ListTransactionsRequest;
 struct MetadataRequest;
 struct OffsetCommitRequest;
 struct OffsetDeleteRequest;
@@ -54,10 +60,12 @@ struct OffsetForLeaderEpochRequest;
 struct ProduceRequest;
 struct RemoveRaftVoterRequest;
 struct SyncGroupRequest;
+struct TxnOffsetCommitRequest;
 struct UnregisterBrokerRequest;
 struct UpdateFeaturesRequest;
 struct UpdateRaftVoterRequest;
 struct VoteRequest;
+struct WriteTxnMarkersRequest;
 }  // namespace broker::protocol
 
 namespace broker::handlers {
@@ -80,6 +88,16 @@ void handle_offset_for_leader_epoch(Services& services,
                                     Call<protocol::OffsetForLeaderEpochRequest> call);
 void handle_delete_records(Services& services, Call<protocol::DeleteRecordsRequest> call);
 void handle_init_producer_id(Services& services, Call<protocol::InitProducerIdRequest> call);
+void handle_add_offsets_to_txn(Services& services, Call<protocol::AddOffsetsToTxnRequest> call);
+void handle_add_partitions_to_txn(Services& services,
+                                  Call<protocol::AddPartitionsToTxnRequest> call);
+void handle_describe_producers(Services& services, Call<protocol::DescribeProducersRequest> call);
+void handle_describe_transactions(Services& services,
+                                  Call<protocol::DescribeTransactionsRequest> call);
+void handle_end_txn(Services& services, Call<protocol::EndTxnRequest> call);
+void handle_list_transactions(Services& services, Call<protocol::ListTransactionsRequest> call);
+void handle_txn_offset_commit(Services& services, Call<protocol::TxnOffsetCommitRequest> call);
+void handle_write_txn_markers(Services& services, Call<protocol::WriteTxnMarkersRequest> call);
 void handle_find_coordinator(Services& services, Call<protocol::FindCoordinatorRequest> call);
 void handle_join_group(Services& services, Call<protocol::JoinGroupRequest> call);
 void handle_sync_group(Services& services, Call<protocol::SyncGroupRequest> call);

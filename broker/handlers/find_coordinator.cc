@@ -1,4 +1,5 @@
 #include "broker/coordinator/group/group_coordinator.h"
+#include "broker/coordinator/transaction/transaction_coordinator.h"
 #include "broker/handlers/access.h"
 #include "broker/handlers/apis.h"
 #include "broker/handlers/services.h"
@@ -17,27 +18,30 @@ Coordinator refused(const std::string& key, ErrorCode error, const std::string& 
   return {key, -1, "", -1, wire(error), message.empty() ? std::nullopt : std::optional(message)};
 }
 
+Coordinator at_node(const Access& access, const std::string& key, const Result<BrokerId>& node,
+                    const std::string& listener) {
+  if (!node.ok()) return refused(key, node.error().code, node.error().detail);
+  const auto* broker = access.image().cluster.broker(*node);
+  const auto* endpoint = broker == nullptr ? nullptr : broker->find_endpoint(listener);
+  if (endpoint == nullptr) return refused(key, ErrorCode::kCoordinatorNotAvailable);
+  // Kafka's own text for "no error".
+  return {key, node->value, endpoint->host, endpoint->port, 0, "NONE"};
+}
+
 Coordinator find(const Services& services, const Access& access, KeyType type,
                  const std::string& key, const std::string& listener) {
   switch (type) {
-    case KeyType::kGroup: {
+    case KeyType::kGroup:
       if (!access.may(AclOperation::kDescribe, ResourceType::kGroup, key)) {
         return refused(key, ErrorCode::kGroupAuthorizationFailed);
       }
-      const auto node = services.groups->find_coordinator(key, access.image());
-      if (!node.ok()) return refused(key, node.error().code, node.error().detail);
-      const auto* broker = access.image().cluster.broker(*node);
-      const auto* endpoint = broker == nullptr ? nullptr : broker->find_endpoint(listener);
-      if (endpoint == nullptr) return refused(key, ErrorCode::kCoordinatorNotAvailable);
-      // Kafka's own text for "no error".
-      return {key, node->value, endpoint->host, endpoint->port, 0, "NONE"};
-    }
+      return at_node(access, key, services.groups->find_coordinator(key, access.image()), listener);
     case KeyType::kTransaction:
       if (!access.may(AclOperation::kDescribe, ResourceType::kTransactionalId, key)) {
         return refused(key, ErrorCode::kTransactionalIdAuthorizationFailed);
       }
-      return refused(key, ErrorCode::kInvalidRequest,
-                     "transactions are not supported by this broker");
+      return at_node(access, key, services.transactions->find_coordinator(key, access.image()),
+                     listener);
     case KeyType::kShare:
       return refused(key, ErrorCode::kInvalidRequest,
                      "share groups are not supported by this broker");

@@ -9,6 +9,7 @@
 #include "broker/handlers/services.h"
 #include "broker/protocol/messages/produce_request.h"
 #include "broker/protocol/messages/produce_response.h"
+#include "broker/record/batch.h"
 #include "broker/replication/replica_manager.h"
 
 namespace broker::handlers {
@@ -38,6 +39,23 @@ void refuse(Produce& produce, Response::TopicProduceResponse& topic, std::int32_
   produce.failed = true;
 }
 
+bool is_transactional(const Slice& records) {
+  return records.size() >= record::kBatchHeaderSize &&
+         record::BatchHeader(records.span()).magic() == record::kMagic &&
+         record::BatchHeader(records.span()).is_transactional();
+}
+
+/// What the partitions ask about this producer's transaction (KIP-890): with Produce 12 the client
+/// leaves it to them to add themselves to it, since 11 it understands that they were not.
+std::optional<replication::TransactionCheck> transaction_of(const Call<Request>& call) {
+  if (!call.request.transactional_id) return std::nullopt;
+  replication::TransactionCheck check;
+  check.transactional_id = *call.request.transactional_id;
+  check.add_partition = call.version() >= 12;
+  check.knows_abortable = call.version() >= 11;
+  return check;
+}
+
 Result<replication::TopicIdPartition> check(const Produce& produce,
                                             const Result<const metadata::TopicImage*>& topic,
                                             const Request::PartitionProduceData& data) {
@@ -46,12 +64,12 @@ Result<replication::TopicIdPartition> check(const Produce& produce,
     return Error{ErrorCode::kInvalidTopicException,
                  "Cannot append to internal topic " + (*topic)->name};
   }
-  if (produce.call.request.transactional_id) {
-    return Error{ErrorCode::kInvalidTxnState, "transactions are not supported by this broker"};
-  }
   if (!data.records || data.records->empty()) {
     return Error{ErrorCode::kInvalidRecord, "Produce requests must have at least one record batch"};
   }
+  // Without an id nobody could have been asked whether this producer may write transactions.
+  if (!produce.call.request.transactional_id && is_transactional(*data.records))
+    return ErrorCode::kTransactionalIdAuthorizationFailed;
   return resolve_partition(**topic, data.index);
 }
 
@@ -145,6 +163,7 @@ void handle_produce(Services& services, Call<Request> call) {
   auto plan = make_plan(access, *produce);
   plan.acks = *acks;
   plan.timeout = std::chrono::milliseconds(produce->call.request.timeout_ms);
+  plan.transaction = transaction_of(produce->call);
   // The batches are in the plan now; what is left of the request is not needed until the answer.
   produce->call.request.topic_data.clear();
   if (plan.partitions.empty()) return finish(services, *produce, *acks);

@@ -1,5 +1,9 @@
 #include "broker/handlers/apis.h"
 #include "broker/handlers/registry.h"
+#include "broker/protocol/messages/add_offsets_to_txn_request.h"
+#include "broker/protocol/messages/add_offsets_to_txn_response.h"
+#include "broker/protocol/messages/add_partitions_to_txn_request.h"
+#include "broker/protocol/messages/add_partitions_to_txn_response.h"
 #include "broker/protocol/messages/add_raft_voter_request.h"
 #include "broker/protocol/messages/add_raft_voter_response.h"
 #include "broker/protocol/messages/allocate_producer_ids_request.h"
@@ -48,16 +52,22 @@
 #include "broker/protocol/messages/describe_configs_response.h"
 #include "broker/protocol/messages/describe_groups_request.h"
 #include "broker/protocol/messages/describe_groups_response.h"
+#include "broker/protocol/messages/describe_producers_request.h"
+#include "broker/protocol/messages/describe_producers_response.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
 #include "broker/protocol/messages/describe_quorum_response.h"
 #include "broker/protocol/messages/describe_topic_partitions_request.h"
 #include "broker/protocol/messages/describe_topic_partitions_response.h"
+#include "broker/protocol/messages/describe_transactions_request.h"
+#include "broker/protocol/messages/describe_transactions_response.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_request.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_response.h"
 #include "broker/protocol/messages/elect_leaders_request.h"
 #include "broker/protocol/messages/elect_leaders_response.h"
 #include "broker/protocol/messages/end_quorum_epoch_request.h"
 #include "broker/protocol/messages/end_quorum_epoch_response.h"
+#include "broker/protocol/messages/end_txn_request.h"
+#include "broker/protocol/messages/end_txn_response.h"
 #include "broker/protocol/messages/envelope_request.h"
 #include "broker/protocol/messages/envelope_response.h"
 #include "broker/protocol/messages/fetch_request.h"
@@ -82,6 +92,8 @@
 #include "broker/protocol/messages/list_offsets_response.h"
 #include "broker/protocol/messages/list_partition_reassignments_request.h"
 #include "broker/protocol/messages/list_partition_reassignments_response.h"
+#include "broker/protocol/messages/list_transactions_request.h"
+#include "broker/protocol/messages/list_transactions_response.h"
 #include "broker/protocol/messages/metadata_request.h"
 #include "broker/protocol/messages/metadata_response.h"
 #include "broker/protocol/messages/offset_commit_request.h"
@@ -98,6 +110,8 @@
 #include "broker/protocol/messages/remove_raft_voter_response.h"
 #include "broker/protocol/messages/sync_group_request.h"
 #include "broker/protocol/messages/sync_group_response.h"
+#include "broker/protocol/messages/txn_offset_commit_request.h"
+#include "broker/protocol/messages/txn_offset_commit_response.h"
 #include "broker/protocol/messages/unregister_broker_request.h"
 #include "broker/protocol/messages/unregister_broker_response.h"
 #include "broker/protocol/messages/update_features_request.h"
@@ -106,6 +120,8 @@
 #include "broker/protocol/messages/update_raft_voter_response.h"
 #include "broker/protocol/messages/vote_request.h"
 #include "broker/protocol/messages/vote_response.h"
+#include "broker/protocol/messages/write_txn_markers_request.h"
+#include "broker/protocol/messages/write_txn_markers_response.h"
 
 namespace broker::handlers {
 
@@ -124,6 +140,16 @@ void register_apis(Registry& registry) {
                                                       handle_offset_for_leader_epoch);
   registry.add<protocol::DeleteRecordsRequest>(Serves::kBroker, handle_delete_records);
   registry.add<protocol::InitProducerIdRequest>(Serves::kBroker, handle_init_producer_id);
+  registry.add<protocol::AddOffsetsToTxnRequest>(Serves::kBroker, handle_add_offsets_to_txn);
+  registry.add<protocol::AddPartitionsToTxnRequest>(Serves::kBroker, handle_add_partitions_to_txn);
+  registry.add<protocol::DescribeProducersRequest>(Serves::kBroker, handle_describe_producers);
+  registry.add<protocol::DescribeTransactionsRequest>(Serves::kBroker,
+                                                      handle_describe_transactions);
+  registry.add<protocol::EndTxnRequest>(Serves::kBroker, handle_end_txn);
+  registry.add<protocol::ListTransactionsRequest>(Serves::kBroker, handle_list_transactions,
+                                                  protocol::VersionRange{0, 1});
+  registry.add<protocol::TxnOffsetCommitRequest>(Serves::kBroker, handle_txn_offset_commit);
+  registry.add<protocol::WriteTxnMarkersRequest>(Serves::kBroker, handle_write_txn_markers);
   registry.add<protocol::FindCoordinatorRequest>(Serves::kBroker, handle_find_coordinator);
   registry.add<protocol::JoinGroupRequest>(Serves::kBroker, handle_join_group);
   registry.add<protocol::SyncGroupRequest>(Serves::kBroker, handle_sync_group);

@@ -20,6 +20,9 @@ class ControllerRouter;
 namespace broker::coordinator::group {
 class GroupCoordinator;
 }
+namespace broker::coordinator::transaction {
+class TransactionCoordinator;
+}
 namespace broker::quorum {
 class MetadataLog;
 }
@@ -61,6 +64,7 @@ struct Services {
   // Null on nodes without the broker role, whose listeners serve nothing that needs them.
   replication::ReplicaManager* replicas = nullptr;
   coordinator::group::GroupCoordinator* groups = nullptr;
+  coordinator::transaction::TransactionCoordinator* transactions = nullptr;
   ProducerIds* producer_ids = nullptr;
   /// The sessions of one connection strand.
   std::function<replication::FetchSessionCache&(io::Strand&)> fetch_sessions;

@@ -13,7 +13,7 @@ constexpr std::array<SupportedFeature, 7> kFeatures{{
     {kMetadataVersionFeature, kMinimumMetadataVersion, kLatestMetadataVersion},
     {"share.version", 0, 0},
     {"streams.version", 0, 0},
-    {"transaction.version", 0, 0},
+    {"transaction.version", 0, 2, 2, kMetadataVersion4_0_IV2},
 }};
 
 // From level 7 on, without gaps.

@@ -23,6 +23,7 @@ enum MetadataVersion : std::int16_t {
   kMetadataVersion3_7_IV0 = 15,  // controller registration
   kMetadataVersion3_7_IV2 = 17,  // directories in partition and broker records
   kMetadataVersion4_0_IV1 = 23,  // ELR fields
+  kMetadataVersion4_0_IV2 = 24,  // new clusters have transactions of version 2
   kMetadataVersion4_1_IV0 = 26,  // new clusters have ELR
   kMetadataVersion4_3_IV0 = 30,  // cordoned log dirs
 };

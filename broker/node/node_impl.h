@@ -6,9 +6,12 @@
 #include "broker/controller/local_channel.h"
 #include "broker/controller/routing_channel.h"
 #include "broker/coordinator/group/group_coordinator.h"
+#include "broker/coordinator/transaction/partition_verifier.h"
+#include "broker/coordinator/transaction/transaction_coordinator.h"
 #include "broker/handlers/producer_ids.h"
 #include "broker/handlers/registry.h"
 #include "broker/handlers/services.h"
+#include "broker/node/broker_lines.h"
 #include "broker/node/credentials.h"
 #include "broker/node/membership.h"
 #include "broker/node/node.h"
@@ -75,6 +78,7 @@ class Node::Impl final : public controller::ImageListener {
   Result<void> write_metadata_checkpoint(const storage::LogPositions& positions);
   void make_services();
   void make_broker_parts();
+  void make_transactions();
   std::size_t strand_index(const io::Strand& strand) const;
 
   // disks.cc
@@ -87,6 +91,8 @@ class Node::Impl final : public controller::ImageListener {
   std::shared_ptr<const security::Authorizer> make_authorizer(
       const metadata::MetadataImage& image) const;
   void create_offsets_topic();
+  void create_transaction_topic();
+  void create_internal_topic(protocol::CreateTopicsRequest::CreatableTopic topic);
   void watch_certificates();
 
   std::unique_ptr<storage::LogManager> logs_;
@@ -107,9 +113,12 @@ class Node::Impl final : public controller::ImageListener {
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<BrokerConnector> broker_connector_;
   std::unique_ptr<IsrChangeSender> isr_changes_;
+  std::unique_ptr<coordinator::transaction::PartitionVerifier> verifier_;
   std::unique_ptr<replication::ReplicaManager> replicas_;
   std::unique_ptr<coordinator::group::GroupCoordinator> groups_;
   std::unique_ptr<handlers::ProducerIds> producer_ids_;
+  std::unique_ptr<BrokerLines> broker_lines_;
+  std::unique_ptr<coordinator::transaction::TransactionCoordinator> transactions_;
   std::vector<std::unique_ptr<replication::FetchSessionCache>> fetch_sessions_;  // by strand
   // On main.
   Done on_started_;  // set while start() is under way

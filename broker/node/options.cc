@@ -236,4 +236,17 @@ coordinator::group::GroupOptions group_options(const config::BrokerConfig& confi
   return options;
 }
 
+coordinator::transaction::TransactionOptions transaction_options(
+    const config::BrokerConfig& config) {
+  using std::chrono::milliseconds;
+  coordinator::transaction::TransactionOptions options;
+  options.max_timeout = milliseconds(config.transaction_max_timeout_ms);
+  options.id_expiration = milliseconds(config.transactional_id_expiration_ms);
+  options.abort_check_interval =
+      milliseconds(config.transaction_abort_timed_out_transaction_cleanup_interval_ms);
+  options.expiration_check_interval =
+      milliseconds(config.transaction_remove_expired_transaction_cleanup_interval_ms);
+  return options;
+}
+
 }  // namespace broker::node

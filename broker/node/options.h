@@ -6,6 +6,7 @@
 #include "broker/controller/routing_channel.h"
 #include "broker/controller/types.h"
 #include "broker/coordinator/group/options.h"
+#include "broker/coordinator/transaction/options.h"
 #include "broker/quorum/metadata_log.h"
 #include "broker/replication/replica_manager.h"
 #include "broker/server/server.h"
@@ -35,5 +36,7 @@ storage::LogOptions metadata_storage_options(const config::BrokerConfig& config)
 replication::ReplicaManagerOptions replica_options(const config::BrokerConfig& config,
                                                    std::uint64_t seed);
 coordinator::group::GroupOptions group_options(const config::BrokerConfig& config);
+coordinator::transaction::TransactionOptions transaction_options(
+    const config::BrokerConfig& config);
 
 }  // namespace broker::node

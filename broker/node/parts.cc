@@ -1,7 +1,10 @@
 // Makes the parts of a node and ties them together.
 #include <utility>
 
+#include "broker/common/topic_name.h"
+#include "broker/handlers/add_partitions.h"
 #include "broker/handlers/apis.h"
+#include "broker/handlers/txn_markers.h"
 #include "broker/node/node_impl.h"
 #include "broker/node/options.h"
 #include "broker/quorum/format.h"
@@ -110,12 +113,59 @@ void Node::Impl::make_broker_parts() {
     return std::pair(config_.node_id, membership_->epoch());
   });
 
+  make_transactions();
+
   services_->replicas = replicas_.get();
   services_->groups = groups_.get();
   services_->producer_ids = producer_ids_.get();
+  services_->transactions = transactions_.get();
   services_->fetch_sessions = [this](io::Strand& strand) -> replication::FetchSessionCache& {
     return *fetch_sessions_[strand_index(strand)];
   };
+}
+
+/// Coordinators ask other brokers over the network, and this one directly.
+void Node::Impl::make_transactions() {
+  namespace txn = coordinator::transaction;
+  const auto image = [this] { return state_.get()->image; };
+  broker_lines_ =
+      std::make_unique<BrokerLines>(main(), ports_.transport, *peers_, image,
+                                    std::chrono::milliseconds(config_.request_timeout_ms));
+  const auto write = [this](BrokerId broker, protocol::WriteTxnMarkersRequest request,
+                            UniqueFunction<void(Result<protocol::WriteTxnMarkersResponse>)> done) {
+    if (broker != config_.node_id)
+      return broker_lines_->call(broker, std::move(request), std::move(done));
+    main().post(
+        [this, alive = alive_, request = std::move(request), done = std::move(done)]() mutable {
+          if (*alive) handlers::write_markers(*services_, std::move(request), std::move(done));
+        });
+  };
+  transactions_ = std::make_unique<txn::TransactionCoordinator>(
+      transaction_options(config_),
+      coordinator::CoordinatorOptions{std::string(kTransactionStateTopic)},
+      txn::TransactionCoordinator::Ports{
+          *replicas_, [this] { create_transaction_topic(); },
+          [this](io::Strand& caller, UniqueFunction<void(Result<ProducerId>)> done) {
+            producer_ids_->next(caller, std::move(done));
+          },
+          image, write});
+  const auto ask = [this](BrokerId broker, protocol::AddPartitionsToTxnRequest request,
+                          UniqueFunction<void(Result<protocol::AddPartitionsToTxnResponse>)> done) {
+    if (broker != config_.node_id)
+      return broker_lines_->call(broker, std::move(request), std::move(done));
+    main().post(
+        [this, alive = alive_, request = std::move(request), done = std::move(done)]() mutable {
+          if (*alive)
+            handlers::add_partitions_of_brokers(*transactions_, *state_.get()->image,
+                                                std::move(request), std::move(done));
+        });
+  };
+  txn::PartitionVerifier::Options options;
+  options.retry_backoff = std::chrono::milliseconds(config_.add_partitions_to_txn_retry_backoff_ms);
+  options.retry_for = std::chrono::milliseconds(config_.add_partitions_to_txn_retry_backoff_max_ms);
+  verifier_ = std::make_unique<txn::PartitionVerifier>(
+      options, txn::PartitionVerifier::Ports{replicas_->strands(), image, ask});
+  replicas_->set_transaction_verifier(*verifier_);
 }
 
 std::size_t Node::Impl::strand_index(const io::Strand& strand) const {

@@ -1,9 +1,10 @@
-// What the node does while it runs: publishes images, creates the offsets topic, reloads
+// What the node does while it runs: publishes images, creates internal topics, reloads
 // certificates.
 #include <algorithm>
 #include <utility>
 
 #include "broker/common/log.h"
+#include "broker/common/topic_name.h"
 #include "broker/node/node_impl.h"
 
 namespace broker::node {
@@ -30,6 +31,7 @@ void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
     if (*alive && leaves) membership_->heartbeat_now();
   });
   groups_->apply(update);
+  transactions_->apply(update);
 }
 
 void Node::Impl::on_leader_change(const quorum::LeaderAndEpoch& leader) {
@@ -67,31 +69,51 @@ void Node::Impl::on_controller_fatal(const Error& error) {
   if (on_fatal_) on_fatal_(error);
 }
 
-/// __consumer_offsets with as many replicas as there are brokers, three at most. Fenced ones count:
-/// while a cluster starts, some are a little later than the first client.
 void Node::Impl::create_offsets_topic() {
-  main().post([this, alive = alive_] {
+  protocol::CreateTopicsRequest::CreatableTopic topic;
+  topic.name = coordinator::group::kOffsetsTopic;
+  topic.num_partitions = config_.offsets_topic_num_partitions;
+  topic.replication_factor = config_.offsets_topic_replication_factor;
+  topic.configs = {{"cleanup.policy", "compact"},
+                   {"compression.type", "producer"},
+                   {"segment.bytes", std::to_string(config_.offsets_topic_segment_bytes)}};
+  create_internal_topic(std::move(topic));
+}
+
+void Node::Impl::create_transaction_topic() {
+  protocol::CreateTopicsRequest::CreatableTopic topic;
+  topic.name = kTransactionStateTopic;
+  topic.num_partitions = config_.transaction_state_log_num_partitions;
+  topic.replication_factor = config_.transaction_state_log_replication_factor;
+  topic.configs = {{"cleanup.policy", "compact"},
+                   {"compression.type", "uncompressed"},
+                   {"min.insync.replicas", std::to_string(config_.transaction_state_log_min_isr)},
+                   {"segment.bytes", std::to_string(config_.transaction_state_log_segment_bytes)},
+                   {"unclean.leader.election.enable", "false"}};
+  create_internal_topic(std::move(topic));
+}
+
+/// With as many replicas as there are brokers, and no more than asked for. Fenced ones count: while
+/// a cluster starts, some are a little later than the first client.
+void Node::Impl::create_internal_topic(protocol::CreateTopicsRequest::CreatableTopic topic) {
+  main().post([this, alive = alive_, topic = std::move(topic)]() mutable {
     if (!*alive) return;
     const auto brokers = static_cast<std::int16_t>(
         std::min<std::size_t>(state_.get()->image->cluster.brokers.size(), INT16_MAX));
-    protocol::CreateTopicsRequest::CreatableTopic topic;
-    topic.name = coordinator::group::kOffsetsTopic;
-    topic.num_partitions = config_.offsets_topic_num_partitions;
     topic.replication_factor =
-        std::max<std::int16_t>(1, std::min(config_.offsets_topic_replication_factor, brokers));
-    topic.configs = {{"cleanup.policy", "compact"},
-                     {"compression.type", "producer"},
-                     {"segment.bytes", std::to_string(config_.offsets_topic_segment_bytes)}};
+        std::max<std::int16_t>(1, std::min(topic.replication_factor, brokers));
+    const std::string name = topic.name;
     protocol::CreateTopicsRequest request;
     request.topics.push_back(std::move(topic));
-    controller::call(
-        *channels_.front(), std::move(request), [](Result<protocol::CreateTopicsResponse> result) {
-          if (!result.ok()) return;  // asked again by the next client
-          const auto error = static_cast<ErrorCode>(result->topics.front().error_code);
-          if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
-            log_warn("node", "the offsets topic was not created", {{"error", error_name(error)}});
-          }
-        });
+    controller::call(*channels_.front(), std::move(request),
+                     [name](Result<protocol::CreateTopicsResponse> result) {
+                       if (!result.ok()) return;  // asked again by the next client
+                       const auto error = static_cast<ErrorCode>(result->topics.front().error_code);
+                       if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
+                         log_warn("node", "an internal topic was not created",
+                                  {{"topic", name}, {"error", error_name(error)}});
+                       }
+                     });
   });
 }
 

@@ -183,6 +183,7 @@ void Node::Impl::start_replication() {
     if (*alive && start_goes_on()) unfence();
   });
   groups_->apply(all);
+  transactions_->apply(all);
   if (const auto strays = replicas_->remove_strays(); !strays.ok()) {
     log_warn("node", "stray logs stay where they are", {{"error", to_string(strays.error())}});
   }

@@ -49,6 +49,9 @@ void Node::Impl::stop_parts() {
   if (controller_ != nullptr) controller_->stop();
   if (quorum_peers_ != nullptr) quorum_peers_->close();
   replicating_ = false;
+  if (transactions_ != nullptr) transactions_->stop();
+  if (verifier_ != nullptr) verifier_->stop();
+  if (broker_lines_ != nullptr) broker_lines_->close();
   if (logs_ == nullptr) return end_stop({});
   // Logs that a crash left behind and this start did not get to are not clean yet.
   if (config_.is_broker && !logs_loaded_ && !logs_->directory().had_clean_shutdown()) {

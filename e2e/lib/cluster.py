@@ -19,7 +19,7 @@ CLIENT_PORT, INTERNAL_PORT, CONTROLLER_PORT, HTTP_PORT = 9092, 9091, 9090, 9404
 MILLRACE, KAFKA = "millrace", "kafka"
 NAMES = {MILLRACE: "Millrace", KAFKA: "Apache Kafka 4.3.1"}
 # The features of new clusters that both implement; others are coordinators' (share groups, streams groups …).
-COMMON_FEATURES = {"share.version": 0, "streams.version": 0, "group.version": 0, "transaction.version": 0}
+COMMON_FEATURES = {"share.version": 0, "streams.version": 0, "group.version": 0}
 
 PROPERTIES = {
     "inter.broker.listener.name": "INTERNAL",
