@@ -13,6 +13,13 @@ AUTHORIZER = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
 }
+# Members of consumer groups (KIP-848) hear of changes soon.
+CONSUMER_GROUPS = {
+    "group.consumer.min.heartbeat.interval.ms": 100,
+    "group.consumer.heartbeat.interval.ms": 300,
+    "group.consumer.min.session.timeout.ms": 3000,
+    "group.consumer.session.timeout.ms": 10000,
+}
 FULL = os.environ.get("MILLRACE_FULL") == "1"
 
 
@@ -51,7 +58,7 @@ def shared_broker(millrace_broker_program, tmp_path_factory):
 def apache_kafka(tmp_path_factory):
     """A real Apache Kafka, the oracle; one for the whole run, so use topic and group names of your own."""
     folder = tmp_path_factory.mktemp("apache-kafka")
-    with ApacheKafka(folder, AUTHORIZER) as running:
+    with ApacheKafka(folder, AUTHORIZER | CONSUMER_GROUPS) as running:
         yield running
     shutil.rmtree(running.data, ignore_errors=True)
 

@@ -268,7 +268,7 @@ TEST(Cluster, FeaturesThatAreNotImplementedCannotBeFinalisedNorMetadataVersionLo
   EXPECT_EQ(world.last_records(), 0u);
   EXPECT_EQ(update("metadata.version", 29), ErrorCode::kInvalidUpdateVersion);
   EXPECT_EQ(update("metadata.version", 31), ErrorCode::kInvalidUpdateVersion);
-  EXPECT_EQ(update("group.version", 1), ErrorCode::kInvalidUpdateVersion);
+  EXPECT_EQ(update("share.version", 1), ErrorCode::kInvalidUpdateVersion);
   EXPECT_EQ(update("kraft.version", 0), ErrorCode::kInvalidUpdateVersion);
   EXPECT_EQ(update("nonsense", 1), ErrorCode::kInvalidUpdateVersion);
 }

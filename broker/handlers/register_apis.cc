@@ -1,4 +1,5 @@
 #include "broker/handlers/apis.h"
+#include "broker/handlers/consumer_groups.h"
 #include "broker/handlers/registry.h"
 #include "broker/protocol/messages/add_offsets_to_txn_request.h"
 #include "broker/protocol/messages/add_offsets_to_txn_response.h"
@@ -28,6 +29,10 @@
 #include "broker/protocol/messages/broker_heartbeat_response.h"
 #include "broker/protocol/messages/broker_registration_request.h"
 #include "broker/protocol/messages/broker_registration_response.h"
+#include "broker/protocol/messages/consumer_group_describe_request.h"
+#include "broker/protocol/messages/consumer_group_describe_response.h"
+#include "broker/protocol/messages/consumer_group_heartbeat_request.h"
+#include "broker/protocol/messages/consumer_group_heartbeat_response.h"
 #include "broker/protocol/messages/create_acls_request.h"
 #include "broker/protocol/messages/create_acls_response.h"
 #include "broker/protocol/messages/create_partitions_request.h"
@@ -155,6 +160,10 @@ void register_apis(Registry& registry) {
   registry.add<protocol::SyncGroupRequest>(Serves::kBroker, handle_sync_group);
   registry.add<protocol::HeartbeatRequest>(Serves::kBroker, handle_heartbeat);
   registry.add<protocol::LeaveGroupRequest>(Serves::kBroker, handle_leave_group);
+  registry.add<protocol::ConsumerGroupHeartbeatRequest>(Serves::kBroker,
+                                                        handle_consumer_group_heartbeat);
+  registry.add<protocol::ConsumerGroupDescribeRequest>(Serves::kBroker,
+                                                       handle_consumer_group_describe);
   registry.add<protocol::OffsetCommitRequest>(Serves::kBroker, handle_offset_commit);
   registry.add<protocol::OffsetFetchRequest>(Serves::kBroker, handle_offset_fetch);
   registry.add<protocol::OffsetDeleteRequest>(Serves::kBroker, handle_offset_delete);

@@ -6,9 +6,11 @@
 namespace broker::metadata {
 namespace {
 
+constexpr std::int16_t kMetadataVersion4_0_IV0 = 22;
+
 constexpr std::array<SupportedFeature, 7> kFeatures{{
     {kElrVersionFeature, 0, 1, 1, kMetadataVersion4_1_IV0},
-    {"group.version", 0, 0},
+    {"group.version", 0, 1, 1, kMetadataVersion4_0_IV0},
     {kKRaftVersionFeature, 0, 1},
     {kMetadataVersionFeature, kMinimumMetadataVersion, kLatestMetadataVersion},
     {"share.version", 0, 0},

@@ -272,6 +272,8 @@ TEST(Features, MetadataVersionsHaveNames) {
 TEST(Features, ANewClusterHasWhatKafkaFinalisesAtItsMetadataVersion) {
   EXPECT_EQ(initial_feature_levels(30).at("eligible.leader.replicas.version"), 1);
   EXPECT_FALSE(initial_feature_levels(25).contains("eligible.leader.replicas.version"));
+  EXPECT_EQ(initial_feature_levels(22).at("group.version"), 1);
+  EXPECT_FALSE(initial_feature_levels(21).contains("group.version"));
   EXPECT_TRUE(check_initial_feature(25, "eligible.leader.replicas.version", 1).ok());
   EXPECT_TRUE(check_initial_feature(22, "eligible.leader.replicas.version", 0).ok());
   EXPECT_EQ(check_initial_feature(22, "eligible.leader.replicas.version", 1).error().detail,

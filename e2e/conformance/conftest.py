@@ -4,6 +4,7 @@ import pytest
 
 from e2e.conformance.support.java import ToolServer
 from e2e.conformance.support.transcript import Both, Side
+from e2e.conftest import CONSUMER_GROUPS
 from e2e.lib.broker import DevBroker
 
 # What the oracle has (e2e/conftest.py, e2e/lib/kafka.py), so that outputs can be compared.
@@ -12,6 +13,7 @@ SAME_AS_ORACLE = {
     "offsets.topic.num.partitions": 4,
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
+    **CONSUMER_GROUPS,
 }
 
 
