@@ -13,6 +13,7 @@
 #include "broker/handlers/services.h"
 #include "broker/node/broker_lines.h"
 #include "broker/node/credentials.h"
+#include "broker/node/directory_assignments.h"
 #include "broker/node/membership.h"
 #include "broker/node/node.h"
 #include "broker/node/peers.h"
@@ -90,6 +91,7 @@ class Node::Impl final : public controller::ImageListener {
   void publish(const metadata::MetadataUpdate& update);
   std::shared_ptr<const security::Authorizer> make_authorizer(
       const metadata::MetadataImage& image) const;
+  void report_places(const metadata::MetadataUpdate& update);
   void create_offsets_topic();
   void create_transaction_topic();
   void create_internal_topic(protocol::CreateTopicsRequest::CreatableTopic topic);
@@ -113,6 +115,7 @@ class Node::Impl final : public controller::ImageListener {
   std::unique_ptr<Membership> membership_;
   std::unique_ptr<BrokerConnector> broker_connector_;
   std::unique_ptr<IsrChangeSender> isr_changes_;
+  std::unique_ptr<DirectoryAssignments> directory_assignments_;
   std::unique_ptr<coordinator::transaction::PartitionVerifier> verifier_;
   std::unique_ptr<replication::ReplicaManager> replicas_;
   std::unique_ptr<coordinator::group::GroupCoordinator> groups_;

@@ -99,6 +99,8 @@ void Node::Impl::make_broker_parts() {
   }
   broker_connector_ = std::make_unique<BrokerConnector>(ports_.transport, *peers_);
   isr_changes_ = std::make_unique<IsrChangeSender>(*channels_.front());
+  directory_assignments_ = std::make_unique<DirectoryAssignments>(
+      main(), *channels_.front(), config_.node_id, [this] { return membership_->epoch(); });
   replicas_ = std::make_unique<replication::ReplicaManager>(
       replica_options(config_, ports_.seed + 4), replication::Strands(main(), ports_.strands),
       *logs_,

@@ -184,6 +184,7 @@ void Node::Impl::start_replication() {
   });
   groups_->apply(all);
   transactions_->apply(all);
+  report_places(all);
   if (const auto strays = replicas_->remove_strays(); !strays.ok()) {
     log_warn("node", "stray logs stay where they are", {{"error", to_string(strays.error())}});
   }
