@@ -186,6 +186,12 @@ void reply(OffsetFetch& fetch) {
   }
   GroupAnswer& only = fetch.refused.front();
   response.error_code = only.error_code;
+  if (fetch.call.version() < 2 && only.error_code != 0) {  // no field for the whole group's error
+    const auto asked = groups_of(fetch.call.request, fetch.call.version()).front().topics;
+    only.topics.clear();
+    for (const auto& topic : asked.value())
+      only.topics.push_back(refuse_topic(topic, static_cast<ErrorCode>(only.error_code)));
+  }
   for (auto& topic : only.topics) {
     FetchResponse::OffsetFetchResponseTopic old{topic.name, {}};
     for (auto& p : topic.partitions) {
