@@ -117,6 +117,10 @@ std::string show(double limit) {
 Result<void> check_range(const ConfigKey& key, std::string_view text, double value) {
   const Allowed& allowed = key.allowed;
   if (allowed.kind != Allowed::Kind::kRange || (allowed.or_minus_one && value == -1)) return {};
+  if (allowed.or_minus_one && (value < *allowed.min || value > *allowed.max))
+    return invalid(key, text,
+                   "Value must be between " + show(*allowed.min) + " and " + show(*allowed.max) +
+                       " or equal to -1");
   if (allowed.min && value < *allowed.min)
     return invalid(key, text, "Value must be at least " + show(*allowed.min));
   if (allowed.max && value > *allowed.max)
@@ -180,7 +184,7 @@ Result<void> check_text(const ConfigKey& key, const std::string& value) {
       return {};
     case Allowed::Kind::kThrottledReplicas:
       if (!is_throttled_replicas(value))
-        return invalid(key, value,
+        return invalid(key, "[" + join(to_list(value), ", ") + "]",
                        key.name +
                            " must be the literal '*' or a list of replicas in the following "
                            "format: [partitionId]:[brokerId],[partitionId]:[brokerId],...");

@@ -94,7 +94,7 @@ TEST(ConfigDef, SaysWhatKafkaSaysAboutBadValues) {
             "Invalid value yes for configuration preallocate: Expected value to be either true or "
             "false");
   EXPECT_EQ(message("compression.gzip.level", "-1"), "");
-  EXPECT_THAT(message("compression.gzip.level", "0"), HasSubstr("at least 1"));
+  EXPECT_THAT(message("compression.gzip.level", "0"), HasSubstr("between 1 and 9 or equal to -1"));
   EXPECT_EQ(message("leader.replication.throttled.replicas", "0:1,1:2"), "");
   EXPECT_NE(message("leader.replication.throttled.replicas", "0-1"), "");
 }
