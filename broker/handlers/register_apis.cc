@@ -151,8 +151,7 @@ void register_apis(Registry& registry) {
   registry.add<protocol::DescribeTransactionsRequest>(Serves::kBroker,
                                                       handle_describe_transactions);
   registry.add<protocol::EndTxnRequest>(Serves::kBroker, handle_end_txn);
-  registry.add<protocol::ListTransactionsRequest>(Serves::kBroker, handle_list_transactions,
-                                                  protocol::VersionRange{0, 1});
+  registry.add<protocol::ListTransactionsRequest>(Serves::kBroker, handle_list_transactions);
   registry.add<protocol::TxnOffsetCommitRequest>(Serves::kBroker, handle_txn_offset_commit);
   registry.add<protocol::WriteTxnMarkersRequest>(Serves::kBroker, handle_write_txn_markers);
   registry.add<protocol::FindCoordinatorRequest>(Serves::kBroker, handle_find_coordinator);

@@ -1,4 +1,6 @@
 // DescribeTransactions, ListTransactions, DescribeProducers.
+#include <re2/re2.h>
+
 #include <memory>
 #include <utility>
 
@@ -75,6 +77,16 @@ void handle_list_transactions(Services& services, Call<protocol::ListTransaction
   for (const std::int64_t id : call.request.producer_id_filters)
     filter.producers.insert(ProducerId{id});
   filter.running = std::chrono::milliseconds(call.request.duration_filter);
+  if (const auto& pattern = call.request.transactional_id_pattern; pattern && !pattern->empty()) {
+    RE2::Options options;
+    options.set_log_errors(false);
+    const auto regex = std::make_shared<const RE2>(*pattern, options);
+    if (!regex->ok()) {
+      response.error_code = wire(ErrorCode::kInvalidRegularExpression);
+      return call.reply(response);
+    }
+    filter.matches = [regex](const std::string& id) { return RE2::FullMatch(id, *regex); };
+  }
   services.transactions->list(
       std::move(filter),
       [call = std::move(call), access = std::move(access),

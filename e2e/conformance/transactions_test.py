@@ -34,7 +34,7 @@ def test_an_application_sees_the_transactions_that_it_sees_of_apache_kafka(apach
 def test_a_silent_transaction_is_aborted_and_its_producer_fenced(broker):
     told = java.run("Transactions", "timeout", broker.bootstrap).out.splitlines()
     assert "what it held back: [behind it]" in told
-    assert any(re.match(r"the silent producer commits: (ProducerFenced|InvalidProducerEpoch)Exception", line) for line in told), told
+    assert any(re.match(r"the silent producer commits: (ProducerFenced|InvalidProducerEpoch|InvalidTxnState)Exception", line) for line in told), told
 
 
 def copying(bootstrap, count):
@@ -94,6 +94,8 @@ def test_kafka_transactions_and_dump_log_read_what_is_there(broker, tools):
     produce(broker.bootstrap, "tooled", [b"first"])
     java.run("Transactions", "hang", broker.bootstrap, "hanging", "tooled")
     assert re.search(r"hanging\s+\d+\s+\d+\s+Ongoing", ask("list"))
+    assert "hanging" in ask("list", "--transactional-id-pattern", "hang.*")
+    assert "hanging" not in ask("list", "--transactional-id-pattern", "hang")
     described = ask("describe", "--transactional-id", "hanging")
     assert "Ongoing" in described and "tooled-0" in described
     producers = ask("describe-producers", "--topic", "tooled", "--partition", "0")

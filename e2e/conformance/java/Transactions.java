@@ -1,19 +1,20 @@
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutionException;
-import org.apache.kafka.clients.admin.AbortTransactionSpec;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.ListTransactionsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.TransactionDescription;
+import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -24,7 +25,6 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.KafkaException;
 import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
@@ -103,7 +103,15 @@ public final class Transactions {
     return values;
   }
 
-  private void show(String topic) {
+  /** An end is answered when it is decided; the markers that readers see follow. */
+  private void settle() throws Exception {
+    var deciding = new ListTransactionsOptions().filterStates(Set.of(TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT));
+    long limit = System.nanoTime() + LIMIT.toNanos();
+    while (!admin.listTransactions(deciding).all().get().isEmpty() && System.nanoTime() < limit) Thread.sleep(20);
+  }
+
+  private void show(String topic) throws Exception {
+    settle();
     tell("  committed of " + topic, read(topic, true));
     tell("  all of " + topic, read(topic, false));
   }
@@ -215,12 +223,12 @@ public final class Transactions {
       p.beginTransaction();
       p.sendOffsetsToTransaction(Map.of(in, new OffsetAndMetadata(3, "m")), group);
       p.abortTransaction();
-      tell("offset after an abort", c.committed(java.util.Set.of(in)));
+      tell("offset after an abort", c.committed(Set.of(in)));
       p.beginTransaction();
       p.sendOffsetsToTransaction(Map.of(in, new OffsetAndMetadata(4, "n")), group);
       tell("offset as the admin sees it meanwhile", admin.listConsumerGroupOffsets("movers").partitionsToOffsetAndMetadata().get());
       p.commitTransaction();
-      OffsetAndMetadata committed = c.committed(java.util.Set.of(in)).get(in);
+      OffsetAndMetadata committed = c.committed(Set.of(in)).get(in);
       tell("offset after a commit", committed.offset() + " " + committed.metadata());
       p.beginTransaction();
       tellOutcome("offsets of a member that does not exist", () -> p.sendOffsetsToTransaction(Map.of(in, new OffsetAndMetadata(9)),
@@ -237,11 +245,11 @@ public final class Transactions {
     TransactionDescription description = admin.describeTransactions(List.of("asked")).description("asked").get();
     tell("state", description.state() + " " + description.topicPartitions() + " " + description.transactionTimeoutMs());
     tell("has a start", description.transactionStartTimeMs().isPresent());
+    settle();
     var states = new TreeMap<String, String>();
     admin.listTransactions().all().get().forEach(t -> states.put(t.transactionalId(), t.state().toString()));
     tell("states", states);
-    tell("ongoing", admin.listTransactions(new org.apache.kafka.clients.admin.ListTransactionsOptions()
-        .filterStates(java.util.Set.of(org.apache.kafka.clients.admin.TransactionState.ONGOING))).all().get().size());
+    tell("ongoing", admin.listTransactions(new ListTransactionsOptions().filterStates(Set.of(TransactionState.ONGOING))).all().get().size());
     TopicPartition at = new TopicPartition("t2", 0);
     var open = admin.describeProducers(List.of(at)).partitionResult(at).get().activeProducers().stream()
         .filter(s -> s.currentTransactionStartOffset().isPresent()).toList();
