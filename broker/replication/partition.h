@@ -133,8 +133,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
                              std::chrono::milliseconds timeout, AppendCallback callback);
   /// `done(kNone)`: this producer may append to its transaction, in this very turn at least. Asks
   /// the coordinator unless the transaction is open here; who asks meanwhile waits in line, so that
-  /// a producer's batches keep their order. A marker or a change of the role in between refuses
-  /// (kInvalidTxnState, kNotLeaderOrFollower): what was verified is then of the past (KIP-890).
+  /// a producer's batches keep their order. After a marker in between the coordinator is asked
+  /// again: what it said may be of the transaction before (KIP-890). A change of the role refuses.
   void verify_transaction(TransactionCheck check, PartitionHost::Verified done);
   /// Appends a transaction marker with acks=all. Errors: as append(), kInvalidProducerEpoch,
   /// kTransactionCoordinatorFenced.
@@ -246,10 +246,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // transactions.cc
   struct Verification {
     std::uint64_t ticket = 0;
-    ProducerEpoch epoch;
+    TransactionCheck check;
     bool verified = false;
     std::vector<PartitionHost::Verified> waiters;
   };
+  void ask_about(ProducerId producer);
   void on_verified(ProducerId producer, std::uint64_t ticket, ErrorCode error);
   bool is_verified(const Slice& records) const;
   void end_verification(ProducerId producer, ErrorCode reason);

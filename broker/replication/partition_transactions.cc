@@ -80,21 +80,28 @@ void Partition::verify_transaction(TransactionCheck check, PartitionHost::Verifi
     return done(ErrorCode::kNone);
   const auto known = verifications_.find(check.producer_id);
   if (known != verifications_.end()) {
-    if (known->second.epoch == check.producer_epoch) {
+    if (known->second.check.producer_epoch == check.producer_epoch) {
       // In the middle of answering the others: in front of none of them.
       known->second.waiters.push_back(std::move(done));
       return;
     }
-    if (check.producer_epoch < known->second.epoch) return done(ErrorCode::kInvalidProducerEpoch);
+    if (check.producer_epoch < known->second.check.producer_epoch)
+      return done(ErrorCode::kInvalidProducerEpoch);
     end_verification(check.producer_id, ErrorCode::kInvalidProducerEpoch);
   }
-  Verification& verification = verifications_[check.producer_id];
-  verification.ticket = ++verification_tickets_;
-  verification.epoch = check.producer_epoch;
-  verification.waiters.push_back(std::move(done));
   const ProducerId producer = check.producer_id;
+  Verification& verification = verifications_[producer];
+  verification.check = std::move(check);
+  verification.waiters.push_back(std::move(done));
+  ask_about(producer);
+}
+
+/// An answer to an earlier question is worth nothing from now on.
+void Partition::ask_about(ProducerId producer) {
+  Verification& verification = verifications_.at(producer);
+  verification.ticket = ++verification_tickets_;
   host_.verify_transaction(
-      *this, std::move(check),
+      *this, verification.check,
       [weak = weak_from_this(), producer, ticket = verification.ticket](ErrorCode error) {
         if (const auto self = weak.lock()) self->on_verified(producer, ticket, error);
       });
@@ -136,7 +143,7 @@ bool Partition::is_verified(const Slice& records) const {
     return true;
   const auto at = verifications_.find(header->producer_id());
   return at != verifications_.end() && at->second.verified &&
-         at->second.epoch == header->producer_epoch();
+         at->second.check.producer_epoch == header->producer_epoch();
 }
 
 void Partition::append_marker(const record::TxnMarker& marker, std::int16_t transaction_version,
@@ -148,8 +155,10 @@ void Partition::append_marker(const record::TxnMarker& marker, std::int16_t tran
   if (!valid.ok()) return callback(refuse(valid.code(), valid.error().detail));
   append(record::make_txn_marker(marker, wall), Acks::kAll, AppendOrigin::kCoordinator, timeout,
          now, wall, std::move(callback));
-  // What was verified before is of a transaction that is over now.
-  end_verification(marker.producer_id, ErrorCode::kInvalidTxnState);
+  // The answer on its way may be of the transaction that is over now; who waits for it wants to
+  // write to the next one.
+  const auto asked = verifications_.find(marker.producer_id);
+  if (asked != verifications_.end() && !asked->second.verified) ask_about(marker.producer_id);
 }
 
 Partition::ActiveProducers Partition::active_producers() const {
