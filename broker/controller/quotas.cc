@@ -44,6 +44,7 @@ Result<metadata::QuotaEntity> entity_of(const AlterClientQuotasRequest::EntryDat
   return entity;
 }
 
+/// A value that is no number passes, as in Kafka: it limits nothing.
 Result<void> check_value(const metadata::QuotaEntity& entity, const std::string& key,
                          double value) {
   const bool ip = entity.front().first == "ip";
@@ -51,12 +52,13 @@ Result<void> check_value(const metadata::QuotaEntity& entity, const std::string&
   const bool share = key == "request_percentage" || key == "controller_mutation_rate";
   const bool connections = key == "connection_creation_rate";
   if (ip ? !connections : !(bytes || share)) return invalid("Invalid configuration key " + key);
-  if (!(value > 0)) return invalid("Quota " + key + " must be greater than 0");
-  const bool whole = std::abs(value - std::round(value)) < 1e-6;
-  if (bytes && (!whole || value >= 9.2e18))
-    return invalid("Configuration " + key + " must be a Long value");
-  if (connections && (!whole || value > std::numeric_limits<std::int32_t>::max()))
-    return invalid("Configuration " + key + " must be an Integer value");
+  if (value <= 0) return invalid("Quota " + key + " must be greater than 0");
+  if (bytes && value > static_cast<double>(std::numeric_limits<std::int64_t>::max()))
+    return invalid("Proposed value for " + key + " is too large for a LONG.");
+  if (connections && value > std::numeric_limits<std::int32_t>::max())
+    return invalid("Proposed value for " + key + " is too large for an INT.");
+  if (!share && std::abs(std::fmod(value, 1.0)) > 1e-6)
+    return invalid(key + " cannot be a fractional value.");
   return {};
 }
 

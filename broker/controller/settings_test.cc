@@ -40,6 +40,12 @@ TEST(Quotas, SayWhatKafkaSaysAboutBadOnes) {
             "Invalid configuration key connection_creation_rate");
   EXPECT_EQ(alter_quota(world, {{"user", "a"}}, "producer_byte_rate", 0),
             "Quota producer_byte_rate must be greater than 0");
+  EXPECT_EQ(alter_quota(world, {{"user", "a"}}, "producer_byte_rate", 1.5),
+            "producer_byte_rate cannot be a fractional value.");
+  EXPECT_EQ(alter_quota(world, {{"user", "a"}}, "consumer_byte_rate", 1e19),
+            "Proposed value for consumer_byte_rate is too large for a LONG.");
+  EXPECT_EQ(alter_quota(world, {{"ip", "10.0.0.1"}}, "connection_creation_rate", 2147483648.0),
+            "Proposed value for connection_creation_rate is too large for an INT.");
 }
 
 std::string set_level(World& world, const std::string& feature, std::int16_t level,
