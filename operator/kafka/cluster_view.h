@@ -34,6 +34,7 @@ struct ConnectionSpec {
   std::string certificate_pem;  // client certificate, leaf first; "" = none
   std::string private_key_pem;
   std::string tls_server_name;  // "" = the endpoint's host
+  bool verify_hostname = true;  // false only where a user's client configuration says so
   std::string sasl_mechanism;   // "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"; "" = none
   std::string sasl_username;
   std::string sasl_password;

@@ -67,7 +67,7 @@ Result<std::shared_ptr<broker::io::TlsContext>> make_tls(broker::io::Transport& 
   auto tls = transport.make_client_tls({.ca_path = ca.path(),
                                         .certificate_chain_path = certificate.path(),
                                         .private_key_path = key.path(),
-                                        .verify_hostname = true});
+                                        .verify_hostname = spec.verify_hostname});
   if (tls.ok()) return tls;
   std::string detail = with_names(tls.error().detail, ca.path(), "CA certificates");
   detail = with_names(std::move(detail), certificate.path(), "client certificate");

@@ -7,6 +7,8 @@
 
 namespace op::pki {
 
+using broker::Error;
+using broker::ErrorCode;
 using broker::Result;
 using detail::CertPtr;
 using detail::KeyPtr;
@@ -86,6 +88,64 @@ Result<std::string> make_truststore(std::string_view ca_bundle_pem, const std::s
       PKCS12_set_mac(store.get(), password.c_str(), -1, nullptr, 0, kIterations, EVP_sha256()) != 1)
     return openssl_error("making a PKCS#12 truststore");
   return to_bytes(store.get());
+}
+
+namespace {
+
+struct StoreContent {
+  KeyPtr key;
+  CertPtr leaf;
+  CertsPtr others;
+};
+
+Result<StoreContent> read_store(std::string_view bytes, const std::string& password) {
+  const detail::BioPtr bio = detail::reading(bytes);
+  const StorePtr store(d2i_PKCS12_bio(bio.get(), nullptr));
+  if (!store) return Error{ErrorCode::kInvalidConfig, "not a PKCS#12 store"};
+  EVP_PKEY* key = nullptr;
+  X509* leaf = nullptr;
+  STACK_OF(X509)* others = nullptr;
+  const bool read = PKCS12_parse(store.get(), password.c_str(), &key, &leaf, &others) == 1;
+  StoreContent content{KeyPtr(key), CertPtr(leaf), CertsPtr(others)};
+  if (!read) {
+    return Error{ErrorCode::kInvalidConfig, "the PKCS#12 store does not open with this password"};
+  }
+  return content;
+}
+
+Result<std::string> to_pem(const CertsPtr& certificates) {
+  std::string out;
+  const int count = certificates ? sk_X509_num(certificates.get()) : 0;
+  for (int i = 0; i < count; ++i) {
+    const detail::BioPtr bio(BIO_new(BIO_s_mem()));
+    if (PEM_write_bio_X509(bio.get(), sk_X509_value(certificates.get(), i)) != 1)
+      return openssl_error("writing a certificate");
+    out += detail::written(bio.get());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::string> read_truststore(std::string_view bytes, const std::string& password) {
+  ASSIGN_OR_RETURN(const StoreContent content, read_store(bytes, password));
+  ASSIGN_OR_RETURN(std::string pem, to_pem(content.others));
+  if (pem.empty()) return Error{ErrorCode::kInvalidConfig, "the store has no certificate to trust"};
+  return pem;
+}
+
+Result<KeyPair> read_keystore(std::string_view bytes, const std::string& password) {
+  ASSIGN_OR_RETURN(const StoreContent content, read_store(bytes, password));
+  if (!content.key || !content.leaf)
+    return Error{ErrorCode::kInvalidConfig, "the store has no private key with its certificate"};
+  const detail::BioPtr key(BIO_new(BIO_s_mem()));
+  const detail::BioPtr leaf(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_PrivateKey(key.get(), content.key.get(), nullptr, nullptr, 0, nullptr,
+                               nullptr) != 1 ||
+      PEM_write_bio_X509(leaf.get(), content.leaf.get()) != 1)
+    return openssl_error("writing key and certificate");
+  ASSIGN_OR_RETURN(const std::string chain, to_pem(content.others));
+  return KeyPair{detail::written(key.get()), detail::written(leaf.get()) + chain};
 }
 
 std::string random_password(std::size_t length) {

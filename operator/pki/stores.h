@@ -17,6 +17,12 @@ broker::Result<std::string> make_keystore(const KeyPair& pair, std::string_view 
 broker::Result<std::string> make_truststore(std::string_view ca_bundle_pem,
                                             const std::string& password);
 
+/// What such stores hold, made by keytool, openssl or us: all certificates of a truststore as one
+/// PEM bundle; key and chain (leaf first) of a keystore. Errors: kInvalidConfig for bytes that are
+/// no PKCS#12, a wrong password, or a store without what is looked for.
+broker::Result<std::string> read_truststore(std::string_view bytes, const std::string& password);
+broker::Result<KeyPair> read_keystore(std::string_view bytes, const std::string& password);
+
 /// `length` characters of [A-Za-z0-9] from the system's random source.
 std::string random_password(std::size_t length = 32);
 

@@ -79,6 +79,7 @@ bool needs_quotes(const std::string& text) {
 
 void emit(YAML::Emitter& out, const json& value) {
   if (value.is_object()) {
+    if (value.empty()) out << YAML::Flow;
     out << YAML::BeginMap;
     for (const auto& [key, element] : value.items()) {
       out << YAML::Key << key << YAML::Value;
@@ -86,6 +87,7 @@ void emit(YAML::Emitter& out, const json& value) {
     }
     out << YAML::EndMap;
   } else if (value.is_array()) {
+    if (value.empty()) out << YAML::Flow;  // on the line of its key
     out << YAML::BeginSeq;
     for (const json& element : value) emit(out, element);
     out << YAML::EndSeq;

@@ -1,0 +1,121 @@
+#include "operator/cli/text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+namespace op::cli {
+
+std::string paint(std::string_view text, Tone tone, const Terminal& terminal) {
+  const char* code = nullptr;
+  switch (tone) {
+    case Tone::kPlain:
+      break;
+    case Tone::kStrong:
+      code = "1";
+      break;
+    case Tone::kDim:
+      code = "2";
+      break;
+    case Tone::kGood:
+      code = "32";
+      break;
+    case Tone::kWarning:
+      code = "33";
+      break;
+    case Tone::kBad:
+      code = "31";
+      break;
+  }
+  if (!terminal.color || code == nullptr || text.empty()) return std::string(text);
+  return "\033[" + std::string(code) + "m" + std::string(text) + "\033[0m";
+}
+
+std::size_t columns_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+std::vector<std::string> wrap(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t space = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, space);
+    text.remove_prefix(std::min(space + 1, text.size()));
+    if (width > 0 && !line.empty() && columns_of(line) + 1 + columns_of(word) > width) {
+      lines.push_back(std::move(line));
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+  }
+  if (!line.empty() || lines.empty()) lines.push_back(std::move(line));
+  return lines;
+}
+
+std::string human_bytes(std::int64_t bytes) {
+  static constexpr std::array<const char*, 5> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB"};
+  if (bytes < 1024) return std::to_string(bytes) + " B";
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  char buffer[40];
+  std::snprintf(buffer, sizeof buffer, value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits[unit]);
+  return buffer;
+}
+
+std::string counted(std::int64_t count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
+std::string ranges(std::vector<std::int32_t> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  std::string out;
+  for (std::size_t i = 0; i < numbers.size();) {
+    std::size_t last = i;
+    while (last + 1 < numbers.size() && numbers[last + 1] == numbers[last] + 1) ++last;
+    if (!out.empty()) out += ' ';
+    out += std::to_string(numbers[i]);
+    if (last > i + 2) {
+      out += "-" + std::to_string(numbers[last]);
+    } else {
+      last = i;
+    }
+    i = last + 1;
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& words, std::string_view between) {
+  std::string out;
+  for (const std::string& word : words) {
+    if (!out.empty()) out += between;
+    out += word;
+  }
+  return out;
+}
+
+std::string enumerated(const std::vector<std::string>& words) {
+  if (words.size() < 2) return joined(words, "");
+  const std::vector<std::string> head(words.begin(), words.end() - 1);
+  return joined(head, ", ") + " and " + words.back();
+}
+
+std::string timestamp_text(std::int64_t wall_ms) {
+  const std::time_t seconds = wall_ms / 1000;
+  tm utc{};
+  gmtime_r(&seconds, &utc);
+  char day[40];
+  std::strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
+  char out[64];
+  std::snprintf(out, sizeof out, "%s.%03dZ", day, static_cast<int>(wall_ms % 1000));
+  return out;
+}
+
+}  // namespace op::cli
