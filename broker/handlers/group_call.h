@@ -15,7 +15,7 @@ coordinator::group::CallContext group_context(const Call<Request>& call) {
 
 /// Passes the coordinator's answer on as it is.
 template <class Request>
-coordinator::group::Reply<typename Request::Response> reply_to(Call<Request> call) {
+coordinator::Reply<typename Request::Response> reply_to(Call<Request> call) {
   return [call = std::move(call)](typename Request::Response response) mutable {
     call.reply(response);
   };

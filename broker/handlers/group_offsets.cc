@@ -212,7 +212,6 @@ void handle_offset_fetch(Services& services, Call<FetchRequest> call) {
   FetchRequest ask;
   ask.require_stable = call.request.require_stable;
   auto context = group_context(call);
-  context.version = std::max<std::int16_t>(version, 8);  // the coordinator gets the batched form
   Access access(services, call);
   auto fetch =
       std::make_unique<OffsetFetch>(OffsetFetch{std::move(call), std::move(access), {}, {}, {}});

@@ -108,7 +108,7 @@ void Node::Impl::make_broker_parts() {
                                        isr_changes_.get()});
   groups_ = std::make_unique<coordinator::group::GroupCoordinator>(
       group_options(config_),
-      coordinator::CoordinatorOptions{coordinator::group::kOffsetsTopic,
+      coordinator::CoordinatorOptions{std::string(kGroupOffsetsTopic),
                                       std::chrono::milliseconds(config_.offsets_commit_timeout_ms)},
       *replicas_, ports_.workers, [this] { create_offsets_topic(); }, ports_.seed + 100);
   producer_ids_ = std::make_unique<handlers::ProducerIds>(main(), *channels_.front(), [this] {

@@ -90,7 +90,7 @@ void Node::Impl::report_places(const metadata::MetadataUpdate& update) {
 
 void Node::Impl::create_offsets_topic() {
   protocol::CreateTopicsRequest::CreatableTopic topic;
-  topic.name = coordinator::group::kOffsetsTopic;
+  topic.name = std::string(kGroupOffsetsTopic);
   topic.num_partitions = config_.offsets_topic_num_partitions;
   topic.replication_factor = config_.offsets_topic_replication_factor;
   topic.configs = {{"cleanup.policy", "compact"},

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "broker/coordinator/group/record_bytes.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/consumer_protocol_assignment.h"
 
 namespace broker::coordinator::group {

@@ -1,6 +1,6 @@
 #include "broker/coordinator/group/consumer_records.h"
 
-#include "broker/coordinator/group/record_bytes.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/consumer_group_current_member_assignment_key.h"
 #include "broker/protocol/messages/consumer_group_current_member_assignment_value.h"
 #include "broker/protocol/messages/consumer_group_member_metadata_key.h"

@@ -1,7 +1,8 @@
 // Records of consumer groups: what they say becomes the group.
+#include "broker/common/topic_name.h"
 #include "broker/coordinator/group/consumer_records.h"
 #include "broker/coordinator/group/group_shard.h"
-#include "broker/coordinator/group/record_bytes.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/consumer_group_current_member_assignment_key.h"
 #include "broker/protocol/messages/consumer_group_current_member_assignment_value.h"
 #include "broker/protocol/messages/consumer_group_member_metadata_key.h"
@@ -91,7 +92,8 @@ Result<void> GroupShard::replay_consumer(std::int16_t type, protocol::Reader& ke
 
 Result<void> GroupShard::replay_consumer_epoch(protocol::Reader& key, const Record& record) {
   ASSIGN_OR_RETURN(const auto at, decode<protocol::ConsumerGroupMetadataKey>(key, 0));
-  ASSIGN_OR_RETURN(const auto value, decode_value<protocol::ConsumerGroupMetadataValue>(record));
+  ASSIGN_OR_RETURN(const auto value,
+                   decode_value<protocol::ConsumerGroupMetadataValue>(record, kGroupOffsetsTopic));
   if (value) {
     ConsumerGroup& group = consumer_group(at.group_id);
     group.epoch = value->epoch;
@@ -107,7 +109,8 @@ Result<void> GroupShard::replay_consumer_epoch(protocol::Reader& key, const Reco
 
 Result<void> GroupShard::replay_consumer_member(protocol::Reader& key, const Record& record) {
   ASSIGN_OR_RETURN(const auto at, decode<protocol::ConsumerGroupMemberMetadataKey>(key, 0));
-  ASSIGN_OR_RETURN(auto value, decode_value<protocol::ConsumerGroupMemberMetadataValue>(record));
+  ASSIGN_OR_RETURN(auto value, decode_value<protocol::ConsumerGroupMemberMetadataValue>(
+                                   record, kGroupOffsetsTopic));
   if (!value) {
     if (ConsumerGroup* known = find_consumer_group(at.group_id)) known->remove(at.member_id);
     return {};
@@ -124,7 +127,8 @@ Result<void> GroupShard::replay_consumer_current(protocol::Reader& key, const Re
   ASSIGN_OR_RETURN(const auto at,
                    decode<protocol::ConsumerGroupCurrentMemberAssignmentKey>(key, 0));
   ASSIGN_OR_RETURN(const auto value,
-                   decode_value<protocol::ConsumerGroupCurrentMemberAssignmentValue>(record));
+                   decode_value<protocol::ConsumerGroupCurrentMemberAssignmentValue>(
+                       record, kGroupOffsetsTopic));
   ConsumerGroup* group = value ? &consumer_group(at.group_id) : find_consumer_group(at.group_id);
   const ConsumerMember* known = group ? group->find(at.member_id) : nullptr;
   if (!value && !known) return {};
@@ -149,7 +153,8 @@ Result<void> GroupShard::replay_consumer_target(std::int16_t type, protocol::Rea
     ASSIGN_OR_RETURN(const auto at,
                      decode<protocol::ConsumerGroupTargetAssignmentMetadataKey>(key, 0));
     ASSIGN_OR_RETURN(const auto value,
-                     decode_value<protocol::ConsumerGroupTargetAssignmentMetadataValue>(record));
+                     decode_value<protocol::ConsumerGroupTargetAssignmentMetadataValue>(
+                         record, kGroupOffsetsTopic));
     ConsumerGroup* group = value ? &consumer_group(at.group_id) : find_consumer_group(at.group_id);
     if (!group) return {};
     group->assignment_epoch = value ? value->assignment_epoch : -1;
@@ -157,8 +162,9 @@ Result<void> GroupShard::replay_consumer_target(std::int16_t type, protocol::Rea
     return {};
   }
   ASSIGN_OR_RETURN(const auto at, decode<protocol::ConsumerGroupTargetAssignmentMemberKey>(key, 0));
-  ASSIGN_OR_RETURN(const auto value,
-                   decode_value<protocol::ConsumerGroupTargetAssignmentMemberValue>(record));
+  ASSIGN_OR_RETURN(
+      const auto value,
+      decode_value<protocol::ConsumerGroupTargetAssignmentMemberValue>(record, kGroupOffsetsTopic));
   if (!value) {
     if (ConsumerGroup* known = find_consumer_group(at.group_id)) known->target.erase(at.member_id);
     return {};
@@ -172,8 +178,8 @@ Result<void> GroupShard::replay_consumer_target(std::int16_t type, protocol::Rea
 
 Result<void> GroupShard::replay_consumer_regex(protocol::Reader& key, const Record& record) {
   ASSIGN_OR_RETURN(const auto at, decode<protocol::ConsumerGroupRegularExpressionKey>(key, 0));
-  ASSIGN_OR_RETURN(const auto value,
-                   decode_value<protocol::ConsumerGroupRegularExpressionValue>(record));
+  ASSIGN_OR_RETURN(const auto value, decode_value<protocol::ConsumerGroupRegularExpressionValue>(
+                                         record, kGroupOffsetsTopic));
   if (!value) {
     if (ConsumerGroup* known = find_consumer_group(at.group_id))
       known->regexes.erase(at.regular_expression);

@@ -15,8 +15,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
-
 }  // namespace
 
 Output GroupShard::list(const std::set<std::string>& states, const std::set<std::string>& types,

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/common/topic_name.h"
 #include "broker/coordinator/group/check_heartbeat.h"
 
 namespace broker::coordinator::group {
 
 namespace {
-
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
 
 std::set<std::string> lower_case(const std::vector<std::string>& names) {
   std::set<std::string> lower;
@@ -44,65 +43,6 @@ class InOrder : public std::enable_shared_from_this<InOrder<Answer>> {
 
 using OffsetGroup = protocol::OffsetFetchResponse::OffsetFetchResponseGroup;
 
-// Versions below 8 ask about one group, without naming it in the answer.
-protocol::OffsetFetchResponse single_group(OffsetGroup group) {
-  protocol::OffsetFetchResponse response;
-  response.error_code = group.error_code;
-  for (auto& topic : group.topics) {
-    auto& answer = response.topics.emplace_back();
-    answer.name = topic.name;
-    for (auto& partition : topic.partitions) {
-      auto& entry = answer.partitions.emplace_back();
-      entry.partition_index = partition.partition_index;
-      entry.committed_offset = partition.committed_offset;
-      entry.committed_leader_epoch = partition.committed_leader_epoch;
-      entry.metadata = partition.metadata;
-      entry.error_code = partition.error_code;
-    }
-  }
-  return response;
-}
-
-// Version 1 has no place for an error but beside each partition.
-OffsetGroup error_per_partition(const protocol::OffsetFetchRequest::OffsetFetchRequestGroup& asked,
-                                std::int16_t error) {
-  OffsetGroup group;
-  group.group_id = asked.group_id;
-  if (!asked.topics) return group;
-  for (const auto& topic : *asked.topics) {
-    auto& answer = group.topics.emplace_back();
-    answer.name = topic.name;
-    for (const std::int32_t partition : topic.partition_indexes) {
-      auto& entry = answer.partitions.emplace_back();
-      entry.partition_index = partition;
-      entry.committed_offset = -1;
-      entry.metadata = "";
-      entry.error_code = error;
-    }
-  }
-  return group;
-}
-
-std::vector<protocol::OffsetFetchRequest::OffsetFetchRequestGroup> asked_groups(
-    const CallContext& call, protocol::OffsetFetchRequest request) {
-  if (call.version >= 8) return std::move(request.groups);
-  protocol::OffsetFetchRequest::OffsetFetchRequestGroup group;
-  group.group_id = std::move(request.group_id);
-  if (request.topics) {
-    group.topics.emplace();
-    for (auto& topic : *request.topics) {
-      auto& asked = group.topics->emplace_back();
-      asked.name = std::move(topic.name);
-      asked.partition_indexes = std::move(topic.partition_indexes);
-    }
-  } else {
-    group.topics.reset();
-  }
-  std::vector<protocol::OffsetFetchRequest::OffsetFetchRequestGroup> groups;
-  groups.push_back(std::move(group));
-  return groups;
-}
-
 }  // namespace
 
 GroupCoordinator::GroupCoordinator(const GroupOptions& options,
@@ -114,12 +54,14 @@ GroupCoordinator::GroupCoordinator(const GroupOptions& options,
       replicas_(replicas),
       workers_(workers),
       view_(std::make_shared<const View>(View{std::make_shared<metadata::MetadataImage>(), {}})),
-      runtime_(runtime_options, replicas, [this, seed](std::int32_t partition) {
-        // Member ids are never drawn twice, whichever shard draws them.
-        return std::make_unique<GroupShard>(
-            options_, ports(),
-            seed + static_cast<std::uint64_t>(partition) * 0x632be59bd9b4e019ULL);
-      }) {}
+      runtime_(runtime_options, replicas,
+               [this, seed](std::int32_t partition) {
+                 // Member ids are never drawn twice, whichever shard draws them.
+                 return std::make_unique<GroupShard>(
+                     options_, ports(),
+                     seed + static_cast<std::uint64_t>(partition) * 0x632be59bd9b4e019ULL);
+               }),
+      calls_(runtime_, replicas.strands()) {}
 
 GroupCoordinator::~GroupCoordinator() = default;
 
@@ -140,49 +82,15 @@ void GroupCoordinator::apply(const metadata::MetadataUpdate& update) {
 
 Result<BrokerId> GroupCoordinator::find_coordinator(const std::string& group_id,
                                                     const metadata::MetadataImage& image) {
-  const metadata::TopicImage* topic = image.topics.find(std::string_view(kOffsetsTopic));
-  if (!topic) {
-    create_topic_();
-    return ErrorCode::kCoordinatorNotAvailable;
-  }
-  const auto count = static_cast<std::int32_t>(topic->partitions.size());
-  const auto* partition = topic->partitions.find(partition_for(group_id, count));
-  if (!partition || partition->leader == metadata::kNoLeader)
-    return ErrorCode::kCoordinatorNotAvailable;
-  return partition->leader;
-}
-
-template <class Response>
-Reply<Response> GroupCoordinator::to_caller(Reply<Response> reply) const {
-  // Posted even on the same strand: the shard may be in the middle of answering others.
-  return [&origin = replicas_.strands().current(),
-          reply = std::move(reply)](Response response) mutable {
-    origin.post([reply = std::move(reply), response = std::move(response)]() mutable {
-      reply(std::move(response));
-    });
-  };
-}
-
-template <class Response, class Work, class Refusal>
-void GroupCoordinator::on_group(const std::string& group_id, Reply<Response> reply, Work work,
-                                Refusal refusal) {
-  // Exactly one of the two ways is taken.
-  auto shared = std::make_shared<Reply<Response>>(to_caller(std::move(reply)));
-  const std::int32_t partitions = runtime_.partition_count();
-  if (partitions == 0) return (*shared)(refusal(ErrorCode::kCoordinatorNotAvailable));
-  runtime_.run(
-      partition_for(group_id, partitions),
-      [shared, work = std::move(work)](Shard& shard, const Now& now) mutable {
-        return work(static_cast<GroupShard&>(shard), now, std::move(*shared));
-      },
-      [shared, refusal](ErrorCode error) mutable { (*shared)(refusal(error)); });
+  if (!image.topics.find(kGroupOffsetsTopic)) create_topic_();
+  return coordinator_of(kGroupOffsetsTopic, group_id, image);
 }
 
 void GroupCoordinator::join_group(CallContext call, protocol::JoinGroupRequest request,
                                   JoinReply reply) {
   const std::string group_id = request.group_id;
   const std::string member_id = request.member_id;
-  on_group<protocol::JoinGroupResponse>(
+  calls_.ask<protocol::JoinGroupResponse>(
       group_id, std::move(reply),
       [call = std::move(call), request = std::move(request)](GroupShard& shard, const Now& now,
                                                              JoinReply answer) {
@@ -194,7 +102,7 @@ void GroupCoordinator::join_group(CallContext call, protocol::JoinGroupRequest r
 void GroupCoordinator::sync_group(CallContext call, protocol::SyncGroupRequest request,
                                   SyncReply reply) {
   const std::string group_id = request.group_id;
-  on_group<protocol::SyncGroupResponse>(
+  calls_.ask<protocol::SyncGroupResponse>(
       group_id, std::move(reply),
       [call = std::move(call), request = std::move(request)](GroupShard& shard, const Now& now,
                                                              SyncReply answer) {
@@ -206,7 +114,7 @@ void GroupCoordinator::sync_group(CallContext call, protocol::SyncGroupRequest r
 void GroupCoordinator::heartbeat(CallContext, protocol::HeartbeatRequest request,
                                  Reply<protocol::HeartbeatResponse> reply) {
   const std::string group_id = request.group_id;
-  on_group<protocol::HeartbeatResponse>(
+  calls_.ask<protocol::HeartbeatResponse>(
       group_id, std::move(reply),
       [request = std::move(request)](GroupShard& shard, const Now& now,
                                      Reply<protocol::HeartbeatResponse> answer) {
@@ -223,7 +131,7 @@ void GroupCoordinator::heartbeat(CallContext, protocol::HeartbeatRequest request
 void GroupCoordinator::leave_group(CallContext call, protocol::LeaveGroupRequest request,
                                    Reply<protocol::LeaveGroupResponse> reply) {
   const std::string group_id = request.group_id;
-  on_group<protocol::LeaveGroupResponse>(
+  calls_.ask<protocol::LeaveGroupResponse>(
       group_id, std::move(reply),
       [call = std::move(call), request = std::move(request)](
           GroupShard& shard, const Now& now, Reply<protocol::LeaveGroupResponse> answer) {
@@ -277,7 +185,7 @@ void GroupCoordinator::consumer_group_heartbeat(
     return reply(std::move(response));
   }
   const std::string group_id = request.group_id;
-  on_group<Response>(
+  calls_.ask<Response>(
       group_id, std::move(reply),
       [call = std::move(call), request = std::move(request), may_see = std::move(may_see)](
           GroupShard& shard, const Now& now, Reply<Response> answer) mutable {
@@ -300,7 +208,7 @@ void GroupCoordinator::consumer_group_describe(
       std::make_shared<InOrder<Described>>(request.group_ids.size(), std::move(done));
   for (std::size_t i = 0; i < request.group_ids.size(); ++i) {
     const std::string& group_id = request.group_ids[i];
-    on_group<Described>(
+    calls_.ask<Described>(
         group_id, gather->slot(i),
         [group_id](GroupShard& shard, const Now&, Reply<Described> answer) {
           return shard.describe_consumer(group_id, std::move(answer));
@@ -314,7 +222,7 @@ void GroupCoordinator::consumer_group_describe(
 void GroupCoordinator::offset_commit(CallContext call, protocol::OffsetCommitRequest request,
                                      Reply<protocol::OffsetCommitResponse> reply) {
   const auto asked = std::make_shared<const protocol::OffsetCommitRequest>(std::move(request));
-  on_group<protocol::OffsetCommitResponse>(
+  calls_.ask<protocol::OffsetCommitResponse>(
       asked->group_id, std::move(reply),
       [call = std::move(call), asked](GroupShard& shard, const Now& now,
                                       Reply<protocol::OffsetCommitResponse> answer) {
@@ -334,35 +242,25 @@ void GroupCoordinator::offset_commit(CallContext call, protocol::OffsetCommitReq
       });
 }
 
-void GroupCoordinator::offset_fetch(CallContext call, protocol::OffsetFetchRequest request,
+void GroupCoordinator::offset_fetch(CallContext, protocol::OffsetFetchRequest request,
                                     Reply<protocol::OffsetFetchResponse> reply) {
-  const bool stable = request.require_stable;
-  const std::int16_t version = call.version;
-  const auto groups =
-      std::make_shared<const std::vector<protocol::OffsetFetchRequest::OffsetFetchRequestGroup>>(
-          asked_groups(call, std::move(request)));
-  auto done = [version, groups,
-               reply = std::move(reply)](std::vector<OffsetGroup> answers) mutable {
-    if (version < 8) {
-      const std::int16_t error = answers[0].error_code;
-      if (version < 2 && error != 0) answers[0] = error_per_partition((*groups)[0], error);
-      return reply(single_group(std::move(answers[0])));
-    }
+  auto done = [reply = std::move(reply)](std::vector<OffsetGroup> answers) mutable {
     protocol::OffsetFetchResponse response;
     response.groups = std::move(answers);
     reply(std::move(response));
   };
-  if (groups->empty()) return done({});
-  const auto gather = std::make_shared<InOrder<OffsetGroup>>(groups->size(), std::move(done));
-  for (std::size_t i = 0; i < groups->size(); ++i) {
-    on_group<OffsetGroup>(
-        (*groups)[i].group_id, gather->slot(i),
-        [groups, i, stable](GroupShard& shard, const Now&, Reply<OffsetGroup> answer) {
-          return shard.fetch_offsets((*groups)[i], stable, std::move(answer));
+  const auto asked = std::make_shared<const protocol::OffsetFetchRequest>(std::move(request));
+  if (asked->groups.empty()) return done({});
+  const auto gather = std::make_shared<InOrder<OffsetGroup>>(asked->groups.size(), std::move(done));
+  for (std::size_t i = 0; i < asked->groups.size(); ++i) {
+    calls_.ask<OffsetGroup>(
+        asked->groups[i].group_id, gather->slot(i),
+        [asked, i](GroupShard& shard, const Now&, Reply<OffsetGroup> answer) {
+          return shard.fetch_offsets(asked->groups[i], asked->require_stable, std::move(answer));
         },
-        [groups, i](ErrorCode error) {
+        [asked, i](ErrorCode error) {
           OffsetGroup group;
-          group.group_id = (*groups)[i].group_id;
+          group.group_id = asked->groups[i].group_id;
           group.error_code = wire(
               error == ErrorCode::kCoordinatorNotAvailable ? ErrorCode::kNotCoordinator : error);
           return group;
@@ -373,7 +271,7 @@ void GroupCoordinator::offset_fetch(CallContext call, protocol::OffsetFetchReque
 void GroupCoordinator::offset_delete(CallContext, protocol::OffsetDeleteRequest request,
                                      Reply<protocol::OffsetDeleteResponse> reply) {
   const std::string group_id = request.group_id;
-  on_group<protocol::OffsetDeleteResponse>(
+  calls_.ask<protocol::OffsetDeleteResponse>(
       group_id, std::move(reply),
       [request = std::move(request)](GroupShard& shard, const Now&,
                                      Reply<protocol::OffsetDeleteResponse> answer) {
@@ -388,41 +286,17 @@ void GroupCoordinator::offset_delete(CallContext, protocol::OffsetDeleteRequest 
 
 void GroupCoordinator::list_groups(CallContext, protocol::ListGroupsRequest request,
                                    Reply<protocol::ListGroupsResponse> reply) {
-  // Shards answer once what they saw is committed, which may be before or after all were visited.
-  struct Listing {
-    protocol::ListGroupsResponse response;
-    std::optional<std::size_t> expected;
-    std::size_t answered = 0;
-    Reply<protocol::ListGroupsResponse> reply;
-
-    void finish_if_complete() {
-      // Moved out: a shard's strand may drop the last reference to this.
-      if (expected && answered == *expected) std::exchange(reply, nullptr)(std::move(response));
-    }
-  };
-  const auto listing = std::make_shared<Listing>();
-  listing->reply = std::move(reply);
-  io::Strand& origin = replicas_.strands().current();
-  runtime_.run_on_all(
-      [listing, &origin, states = lower_case(request.states_filter),
-       types = lower_case(request.types_filter)](Shard& shard, const Now&) {
-        return static_cast<const GroupShard&>(shard).list(
-            states, types, [listing, &origin](GroupShard::ListedGroups groups) {
-              origin.post([listing, groups = std::move(groups)]() mutable {
-                ++listing->answered;
-                auto& all = listing->response.groups;
-                std::move(groups.begin(), groups.end(), std::back_inserter(all));
-                listing->finish_if_complete();
-              });
-            });
+  using Listed = GroupShard::ListedGroups;
+  calls_.ask_all<Listed>(
+      [states = lower_case(request.states_filter), types = lower_case(request.types_filter)](
+          const GroupShard& shard, const Now&, Reply<Listed> answer) {
+        return shard.list(states, types, std::move(answer));
       },
-      [listing, &origin](CoordinatorRuntime::Visit visit) {
-        origin.post([listing, visit] {
-          if (visit.loading)
-            listing->response.error_code = wire(ErrorCode::kCoordinatorLoadInProgress);
-          listing->expected = visit.shards;
-          listing->finish_if_complete();
-        });
+      [reply = std::move(reply)](Listed groups, bool loading) mutable {
+        protocol::ListGroupsResponse response;
+        if (loading) response.error_code = wire(ErrorCode::kCoordinatorLoadInProgress);
+        response.groups = std::move(groups);
+        reply(std::move(response));
       });
 }
 
@@ -438,7 +312,7 @@ void GroupCoordinator::describe_groups(CallContext call, protocol::DescribeGroup
   const auto gather = std::make_shared<InOrder<Group>>(request.groups.size(), std::move(done));
   for (std::size_t i = 0; i < request.groups.size(); ++i) {
     const std::string& group_id = request.groups[i];
-    on_group<Group>(
+    calls_.ask<Group>(
         group_id, gather->slot(i),
         [call, group_id](GroupShard& shard, const Now&, Reply<Group> answer) {
           return shard.describe(call, group_id, std::move(answer));
@@ -465,7 +339,7 @@ void GroupCoordinator::delete_groups(CallContext, protocol::DeleteGroupsRequest 
       std::make_shared<InOrder<Deleted>>(request.groups_names.size(), std::move(done));
   for (std::size_t i = 0; i < request.groups_names.size(); ++i) {
     const std::string& group_id = request.groups_names[i];
-    on_group<Deleted>(
+    calls_.ask<Deleted>(
         group_id, gather->slot(i),
         [group_id](GroupShard& shard, const Now&, Reply<Deleted> answer) {
           return shard.delete_group(group_id, std::move(answer));

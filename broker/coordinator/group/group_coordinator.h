@@ -8,7 +8,7 @@
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/metrics.h"
 #include "broker/coordinator/group/options.h"
-#include "broker/coordinator/runtime/coordinator_runtime.h"
+#include "broker/coordinator/runtime/shard_calls.h"
 #include "broker/io/published.h"
 #include "broker/io/strand.h"
 #include "broker/metadata/delta.h"
@@ -30,8 +30,6 @@
 #include "broker/protocol/messages/txn_offset_commit_request.h"
 
 namespace broker::coordinator::group {
-
-inline constexpr const char* kOffsetsTopic = "__consumer_offsets";
 
 /// What the node is asked to create when somebody looks for a coordinator and there is no
 /// __consumer_offsets yet. It adds the replication factor and the config of offsets.topic.*, and
@@ -83,8 +81,7 @@ class GroupCoordinator {
   /// CoordinatorRuntime::write_marker().
   void end_transaction(std::int32_t partition, const record::TxnMarker& marker,
                        std::int16_t transaction_version, Reply<ErrorCode> reply);
-  /// Versions below 8 name one group: its answer stands in `topics` and `error_code`, as the wire
-  /// has it.
+  /// Asked and answered by `groups`, the form of version 8 on.
   void offset_fetch(CallContext call, protocol::OffsetFetchRequest request,
                     Reply<protocol::OffsetFetchResponse> reply);
   void offset_delete(CallContext call, protocol::OffsetDeleteRequest request,
@@ -101,12 +98,6 @@ class GroupCoordinator {
   void collect(Reply<GroupMetrics> reply);
 
  private:
-  template <class Response>
-  Reply<Response> to_caller(Reply<Response> reply) const;
-  /// Runs `work(shard, now, reply)` on the group's shard, or answers `refusal(error)`.
-  template <class Response, class Work, class Refusal>
-  void on_group(const std::string& group_id, Reply<Response> reply, Work work, Refusal refusal);
-
   GroupPorts ports();
   void resolve_regexes(RegexJob job);
 
@@ -122,6 +113,7 @@ class GroupCoordinator {
   io::WorkerPool& workers_;
   io::Published<View> view_;
   CoordinatorRuntime runtime_;
+  ShardCalls<GroupShard> calls_;
 };
 
 }  // namespace broker::coordinator::group

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/common/topic_name.h"
 #include "broker/replication/broker_for_tests.h"
 
 namespace broker::coordinator::group {
@@ -22,7 +23,7 @@ class Coordinator : public ::testing::TestWithParam<std::size_t> {
     GroupOptions options;
     options.initial_rebalance_delay = 0ms;
     CoordinatorOptions runtime;
-    runtime.topic = kOffsetsTopic;
+    runtime.topic = std::string(kGroupOffsetsTopic);
     runtime.load_chunk_bytes = 100;  // several turns
     coordinator = std::make_unique<GroupCoordinator>(
         options, runtime, *broker.replicas, broker.world.workers(), [this] { ++topics_asked_for; },
@@ -30,7 +31,7 @@ class Coordinator : public ::testing::TestWithParam<std::size_t> {
     broker.start();
   }
   void create_offsets_topic(std::map<std::string, std::string> configs = {}) {
-    broker.create_topic(kOffsetsTopic, kOffsets, 8, std::move(configs));
+    broker.create_topic(std::string(kGroupOffsetsTopic), kOffsets, 8, std::move(configs));
     coordinator->apply(broker.publish());
   }
   void restart() {
@@ -178,7 +179,7 @@ TEST_P(Coordinator, WithoutLeadershipItIsNotTheCoordinator) {
   join.protocols.push_back({.name = "range"});
   join.member_id = "";
   commit("g", 1);
-  broker.delete_topic(kOffsetsTopic, kOffsets);
+  broker.delete_topic(std::string(kGroupOffsetsTopic), kOffsets);
   coordinator->apply(broker.publish());
   EXPECT_EQ(error_of(**commit("g", 1)),
             static_cast<std::int16_t>(ErrorCode::kCoordinatorNotAvailable));
@@ -196,17 +197,19 @@ TEST_P(Coordinator, ADeletedTopicsOffsetsGo) {
   EXPECT_TRUE((*fetch({"g"}))->groups[0].topics.empty());
 }
 
-TEST_P(Coordinator, OldVersionsOfOffsetFetchNameOneGroup) {
+TEST_P(Coordinator, AnswersMinusOneForAPartitionWithoutAnOffset) {
   create_offsets_topic();
   commit("g", 3);
   protocol::OffsetFetchRequest request;
-  request.group_id = "g";
-  request.topics.emplace();
-  request.topics->push_back({.name = "orders", .partition_indexes = {0, 1}});
-  const auto fetched = call(&GroupCoordinator::offset_fetch, request, 7);
-  ASSERT_EQ((*fetched)->topics.size(), 1u);
-  EXPECT_EQ((*fetched)->topics[0].partitions[0].committed_offset, 3);
-  EXPECT_EQ((*fetched)->topics[0].partitions[1].committed_offset, -1);
+  auto& group = request.groups.emplace_back();
+  group.group_id = "g";
+  group.topics.emplace();
+  group.topics->push_back({.name = "orders", .partition_indexes = {0, 1}});
+  const auto fetched = call(&GroupCoordinator::offset_fetch, request, 8);
+  ASSERT_EQ((*fetched)->groups[0].topics.size(), 1u);
+  const auto& partitions = (*fetched)->groups[0].topics[0].partitions;
+  EXPECT_EQ(partitions[0].committed_offset, 3);
+  EXPECT_EQ(partitions[1].committed_offset, -1);
 }
 
 TEST_P(Coordinator, DeletesGroupsAndCountsWhatIsLeft) {

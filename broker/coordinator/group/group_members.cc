@@ -10,8 +10,6 @@ namespace broker::coordinator::group {
 
 namespace {
 
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
-
 ErrorCode check_sync(const Group& group, const protocol::SyncGroupRequest& request) {
   const ErrorCode member = group.check_member(request.member_id, request.group_instance_id);
   if (member != ErrorCode::kNone) return member;

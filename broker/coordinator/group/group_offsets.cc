@@ -16,8 +16,6 @@ using protocol::OffsetCommitResponse;
 // One batch must fit into max.message.bytes; what is left goes with the next.
 constexpr std::size_t kMaxTombstones = 2'000;
 
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
-
 void set_error(OffsetCommitResponse& response, ErrorCode error, bool keep_refused) {
   for (auto& topic : response.topics)
     for (auto& partition : topic.partitions)
@@ -54,6 +52,19 @@ ErrorCode GroupShard::check_commit(const CallContext& call, const OffsetCommitRe
   return ErrorCode::kNone;
 }
 
+Result<Record> GroupShard::commit_record(const Group* group, const std::string& group_id,
+                                         const CommitOrigin& from, const TopicPartition& at,
+                                         const Uuid& topic_id, CommittedOffset offset) const {
+  if (group && group->consumer) {
+    const ErrorCode error =
+        check_consumer_partition(*group->consumer, from, topic_id, at.partition);
+    if (error != ErrorCode::kNone) return error;
+  }
+  if (offset.metadata.size() > options_.offset_metadata_max_bytes)
+    return ErrorCode::kOffsetMetadataTooLarge;
+  return offset_record(group_id, at.topic, at.partition, std::move(offset));
+}
+
 Output GroupShard::commit_offsets(const CallContext& call, const OffsetCommitRequest& request,
                                   const Now& now, Reply<OffsetCommitResponse> reply) {
   Output out;
@@ -69,28 +80,21 @@ Output GroupShard::commit_offsets(const CallContext& call, const OffsetCommitReq
       result.partition_index = partition.partition_index;
       result.error_code = wire(refused);
       if (refused != ErrorCode::kNone) continue;
-      if (known && known->consumer) {
-        const ErrorCode error = check_consumer_partition(
-            *known->consumer,
-            {request.member_id, request.group_instance_id, request.generation_id_or_member_epoch},
-            topic.topic_id, partition.partition_index);
-        result.error_code = wire(error);
-        if (error != ErrorCode::kNone) continue;
-      }
-      const std::string metadata = partition.committed_metadata.value_or("");
-      if (metadata.size() > options_.offset_metadata_max_bytes) {
-        result.error_code = wire(ErrorCode::kOffsetMetadataTooLarge);
-        continue;
-      }
       const bool retained = request.retention_time_ms >= 0;
-      out.records.push_back(
-          offset_record(request.group_id, topic.name, partition.partition_index,
-                        {.offset = partition.committed_offset,
-                         .leader_epoch = partition.committed_leader_epoch,
-                         .metadata = metadata,
-                         .commit_timestamp = now.wall,
-                         .expire_timestamp = retained ? now.wall + request.retention_time_ms : -1,
-                         .topic_id = topic.topic_id}));
+      auto record = commit_record(
+          known, request.group_id,
+          {request.member_id, request.group_instance_id, request.generation_id_or_member_epoch},
+          {topic.name, partition.partition_index}, topic.topic_id,
+          {.offset = partition.committed_offset,
+           .leader_epoch = partition.committed_leader_epoch,
+           .metadata = partition.committed_metadata.value_or(""),
+           .commit_timestamp = now.wall,
+           .expire_timestamp = retained ? now.wall + request.retention_time_ms : -1,
+           .topic_id = topic.topic_id});
+      if (record.ok())
+        out.records.push_back(std::move(*record));
+      else
+        result.error_code = wire(record.code());
     }
   }
   if (out.records.empty()) {

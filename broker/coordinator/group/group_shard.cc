@@ -3,9 +3,10 @@
 #include <algorithm>
 
 #include "broker/common/log.h"
+#include "broker/common/topic_name.h"
 #include "broker/coordinator/group/consumer_records.h"
-#include "broker/coordinator/group/record_bytes.h"
 #include "broker/coordinator/group/records.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/group_metadata_key.h"
 #include "broker/protocol/messages/group_metadata_value.h"
 #include "broker/protocol/messages/offset_commit_key.h"
@@ -72,12 +73,14 @@ Result<void> GroupShard::replay(const Record& record) {
   if (!key.ok()) return key.status();
   if (type == kOffsetCommitKeyType || type == kLegacyOffsetCommitKeyType) {
     ASSIGN_OR_RETURN(const auto decoded, decode<protocol::OffsetCommitKey>(key, 0));
-    ASSIGN_OR_RETURN(const auto value, decode_value<protocol::OffsetCommitValue>(record));
+    ASSIGN_OR_RETURN(const auto value,
+                     decode_value<protocol::OffsetCommitValue>(record, kGroupOffsetsTopic));
     return replay_offset(decoded, value);
   }
   if (type == kGroupMetadataKeyType) {
     ASSIGN_OR_RETURN(const auto decoded, decode<protocol::GroupMetadataKey>(key, 0));
-    ASSIGN_OR_RETURN(const auto value, decode_value<protocol::GroupMetadataValue>(record));
+    ASSIGN_OR_RETURN(const auto value,
+                     decode_value<protocol::GroupMetadataValue>(record, kGroupOffsetsTopic));
     if (value) return replay_group(decoded, *value);
     remove_group(decoded.group);
     return {};
@@ -98,15 +101,9 @@ Result<void> GroupShard::replay_offset(const protocol::OffsetCommitKey& key,
     forget_if_unused(key.group);
     return {};
   }
-  group(key.group).offsets[{key.topic, key.partition}] = {
-      .offset = value->offset,
-      .leader_epoch = value->leader_epoch,
-      .metadata = value->metadata,
-      .commit_timestamp = value->commit_timestamp,
-      .expire_timestamp = value->expire_timestamp,
-      .topic_id = value->topic_id,
-      .order = next_record_++,
-  };
+  CommittedOffset& offset = group(key.group).offsets[{key.topic, key.partition}];
+  offset = to_committed_offset(*value);
+  offset.order = next_record_++;
   return {};
 }
 

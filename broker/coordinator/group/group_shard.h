@@ -46,9 +46,6 @@ struct TxnOffsetCommitRequest;
 
 namespace broker::coordinator::group {
 
-template <class Response>
-using Reply = UniqueFunction<void(Response)>;
-
 /// Who asks, and how. Authorization is done before.
 struct CallContext {
   std::int16_t version = 0;
@@ -237,6 +234,11 @@ class GroupShard final : public Shard {
   static ErrorCode check_consumer_commit(const ConsumerGroup& group, const CommitOrigin& from);
   static ErrorCode check_consumer_partition(const ConsumerGroup& group, const CommitOrigin& from,
                                             const Uuid& topic, std::int32_t partition);
+  /// The record that commits `offset`, or why it cannot be: kOffsetMetadataTooLarge, or, when
+  /// `group` is a consumer group (it may also be null), what check_consumer_partition() says.
+  Result<Record> commit_record(const Group* group, const std::string& group_id,
+                               const CommitOrigin& from, const TopicPartition& at,
+                               const Uuid& topic_id, CommittedOffset offset) const;
   static ErrorCode check_consumer_fetch(const ConsumerGroup& group,
                                         const std::optional<std::string>& member_id,
                                         std::int32_t epoch);

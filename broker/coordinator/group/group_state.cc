@@ -172,7 +172,7 @@ protocol::SyncGroupResponse Group::synced(const Member& member) const {
 namespace {
 
 // Clients of these requests know no error for records that are too large.
-std::int16_t wire(ErrorCode error) {
+std::int16_t wire_to_member(ErrorCode error) {
   return static_cast<std::int16_t>(
       error == ErrorCode::kMessageTooLarge ? ErrorCode::kUnknownServerError : error);
 }
@@ -181,7 +181,7 @@ std::int16_t wire(ErrorCode error) {
 
 protocol::JoinGroupResponse join_error(std::string member_id, ErrorCode error) {
   protocol::JoinGroupResponse response;
-  response.error_code = wire(error);
+  response.error_code = wire_to_member(error);
   response.member_id = std::move(member_id);
   // Not nullable before version 7.
   response.protocol_name = "";
@@ -190,7 +190,7 @@ protocol::JoinGroupResponse join_error(std::string member_id, ErrorCode error) {
 
 protocol::SyncGroupResponse sync_error(ErrorCode error) {
   protocol::SyncGroupResponse response;
-  response.error_code = wire(error);
+  response.error_code = wire_to_member(error);
   return response;
 }
 

@@ -2,10 +2,11 @@
 #include <memory>
 #include <utility>
 
+#include "broker/common/topic_name.h"
 #include "broker/coordinator/group/group_coordinator.h"
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/records.h"
-#include "broker/protocol/codec.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/offset_commit_key.h"
 #include "broker/protocol/messages/offset_commit_value.h"
 #include "broker/protocol/messages/txn_offset_commit_request.h"
@@ -16,24 +17,6 @@ namespace {
 
 using protocol::TxnOffsetCommitRequest;
 using protocol::TxnOffsetCommitResponse;
-
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
-
-Result<CommittedOffset> read_offset_value(const Slice& bytes) {
-  protocol::Reader reader(bytes);
-  const std::int16_t version = reader.int16();
-  if (!protocol::OffsetCommitValue::kVersions.contains(version))
-    return Error{ErrorCode::kUnsupportedVersion,
-                 "__consumer_offsets value of version " + std::to_string(version)};
-  protocol::OffsetCommitValue value;
-  RETURN_IF_ERROR(value.read(reader, version));
-  return CommittedOffset{.offset = value.offset,
-                         .leader_epoch = value.leader_epoch,
-                         .metadata = value.metadata,
-                         .commit_timestamp = value.commit_timestamp,
-                         .expire_timestamp = value.expire_timestamp,
-                         .topic_id = value.topic_id};
-}
 
 /// What verifying the transaction ended with, as clients of a group coordinator know it.
 ErrorCode to_commit_error(ErrorCode error) {
@@ -101,24 +84,18 @@ Output GroupShard::commit_offsets_in_transaction(const TxnOffsetCommitRequest& r
       result.partition_index = partition.partition_index;
       result.error_code = wire(refused);
       if (refused != ErrorCode::kNone) continue;
-      if (known && known->consumer) {
-        const ErrorCode error = to_transactional(check_consumer_partition(
-            *known->consumer,
-            {request.member_id, request.group_instance_id, request.generation_id, true},
-            in_image ? in_image->id : kZeroUuid, partition.partition_index));
-        result.error_code = wire(error);
-        if (error != ErrorCode::kNone) continue;
-      }
-      const std::string metadata = partition.committed_metadata.value_or("");
-      if (metadata.size() > options_.offset_metadata_max_bytes) {
-        result.error_code = wire(ErrorCode::kOffsetMetadataTooLarge);
-        continue;
-      }
-      out.records.push_back(offset_record(request.group_id, topic.name, partition.partition_index,
-                                          {.offset = partition.committed_offset,
-                                           .leader_epoch = partition.committed_leader_epoch,
-                                           .metadata = metadata,
-                                           .commit_timestamp = now.wall}));
+      auto record = commit_record(
+          known, request.group_id,
+          {request.member_id, request.group_instance_id, request.generation_id, true},
+          {topic.name, partition.partition_index}, in_image ? in_image->id : kZeroUuid,
+          {.offset = partition.committed_offset,
+           .leader_epoch = partition.committed_leader_epoch,
+           .metadata = partition.committed_metadata.value_or(""),
+           .commit_timestamp = now.wall});
+      if (record.ok())
+        out.records.push_back(std::move(*record));
+      else
+        result.error_code = wire(to_transactional(record.code()));
     }
   }
   if (!out.records.empty())
@@ -140,13 +117,14 @@ Result<void> GroupShard::replay_pending(TransactionalProducer producer, const Re
   const std::int16_t type = reader.int16();
   if (!reader.ok()) return reader.status();
   if (type != kOffsetCommitKeyType && type != kLegacyOffsetCommitKeyType) return {};
-  protocol::OffsetCommitKey key;
-  RETURN_IF_ERROR(key.read(reader, 0));
-  if (!record.value) {
+  ASSIGN_OR_RETURN(const auto key, decode<protocol::OffsetCommitKey>(reader, 0));
+  ASSIGN_OR_RETURN(const auto value,
+                   decode_value<protocol::OffsetCommitValue>(record, kGroupOffsetsTopic));
+  if (!value) {
     pending_.drop(key.group, {key.topic, key.partition});
     return {};
   }
-  ASSIGN_OR_RETURN(CommittedOffset offset, read_offset_value(*record.value));
+  CommittedOffset offset = to_committed_offset(*value);
   offset.order = next_record_++;
   pending_.add(producer.id, key.group, {key.topic, key.partition}, std::move(offset));
   return {};

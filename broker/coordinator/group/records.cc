@@ -1,6 +1,6 @@
 #include "broker/coordinator/group/records.h"
 
-#include "broker/coordinator/group/record_bytes.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/group_metadata_key.h"
 #include "broker/protocol/messages/group_metadata_value.h"
 #include "broker/protocol/messages/offset_commit_key.h"
@@ -48,6 +48,15 @@ Record offset_record(const std::string& group, const std::string& topic, std::in
   // Only version 1 can say when an offset expires.
   const std::int16_t version = offset.expire_timestamp >= 0 ? 1 : 4;
   return {.key = offset_key(group, topic, partition), .value = encode(version, value, version)};
+}
+
+CommittedOffset to_committed_offset(const protocol::OffsetCommitValue& value) {
+  return {.offset = value.offset,
+          .leader_epoch = value.leader_epoch,
+          .metadata = value.metadata,
+          .commit_timestamp = value.commit_timestamp,
+          .expire_timestamp = value.expire_timestamp,
+          .topic_id = value.topic_id};
 }
 
 Record offset_tombstone(const std::string& group, const std::string& topic,

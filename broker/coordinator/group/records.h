@@ -6,6 +6,10 @@
 #include "broker/coordinator/group/group_state.h"
 #include "broker/coordinator/runtime/types.h"
 
+namespace broker::protocol {
+struct OffsetCommitValue;
+}
+
 namespace broker::coordinator::group {
 
 /// __consumer_offsets records as Kafka 4.3 writes them: OffsetCommit values in version 4 (1 when
@@ -16,6 +20,7 @@ inline constexpr std::int16_t kGroupMetadataKeyType = 2;
 
 Record offset_record(const std::string& group, const std::string& topic, std::int32_t partition,
                      const CommittedOffset& offset);
+CommittedOffset to_committed_offset(const protocol::OffsetCommitValue& value);
 Record offset_tombstone(const std::string& group, const std::string& topic, std::int32_t partition);
 /// `assignments` replace those of the members they name; state_since is `now`.
 Record group_record(const Group& group, const std::map<std::string, Slice>& assignments,

@@ -4,6 +4,17 @@
 
 namespace broker::coordinator {
 
+Result<BrokerId> coordinator_of(std::string_view topic, const std::string& id,
+                                const metadata::MetadataImage& image) {
+  const metadata::TopicImage* found = image.topics.find(topic);
+  if (!found) return ErrorCode::kCoordinatorNotAvailable;
+  const auto count = static_cast<std::int32_t>(found->partitions.size());
+  const auto* partition = found->partitions.find(partition_for(id, count));
+  if (!partition || partition->leader == metadata::kNoLeader)
+    return ErrorCode::kCoordinatorNotAvailable;
+  return partition->leader;
+}
+
 CoordinatorRuntime::CoordinatorRuntime(CoordinatorOptions options,
                                        replication::ReplicaManager& replicas, ShardFactory factory)
     : options_(std::move(options)),

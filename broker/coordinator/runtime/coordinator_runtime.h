@@ -14,6 +14,11 @@ namespace broker::coordinator {
 
 class ActiveShard;
 
+/// Who coordinates `id`: the leader of its partition of the coordinator's topic. Errors:
+/// kCoordinatorNotAvailable.
+Result<BrokerId> coordinator_of(std::string_view topic, const std::string& id,
+                                const metadata::MetadataImage& image);
+
 struct CoordinatorOptions {
   std::string topic;                               // "__consumer_offsets"
   std::chrono::milliseconds write_timeout{5'000};  // offsets.commit.timeout.ms

@@ -13,6 +13,9 @@
 
 namespace broker::coordinator {
 
+/// As responses carry it.
+inline std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
+
 /// One record of a coordinator's log. No value: a tombstone.
 struct Record {
   Slice key;
@@ -23,6 +26,10 @@ struct Record {
 
 /// Called once: with kNone when everything written up to then is committed, else with why not.
 using CommitCallback = UniqueFunction<void(ErrorCode)>;
+
+/// Where an answer goes; called once.
+template <class Response>
+using Reply = UniqueFunction<void(Response)>;
 
 /// Whose transaction records belong to.
 struct TransactionalProducer {

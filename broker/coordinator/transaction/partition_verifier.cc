@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "broker/common/topic_name.h"
-#include "broker/coordinator/runtime/types.h"
+#include "broker/coordinator/runtime/coordinator_runtime.h"
 
 namespace broker::coordinator::transaction {
 
@@ -68,17 +68,6 @@ ErrorCode to_client_error(ErrorCode error, const replication::TransactionCheck& 
 
 }  // namespace
 
-Result<BrokerId> coordinator_of(const std::string& transactional_id,
-                                const metadata::MetadataImage& image) {
-  const auto* topic = image.topics.find(kTransactionStateTopic);
-  if (!topic) return ErrorCode::kCoordinatorNotAvailable;
-  const auto count = static_cast<std::int32_t>(topic->partitions.size());
-  const auto* partition = topic->partitions.find(partition_for(transactional_id, count));
-  if (!partition || partition->leader == metadata::kNoLeader)
-    return ErrorCode::kCoordinatorNotAvailable;
-  return partition->leader;
-}
-
 PartitionVerifier::PartitionVerifier(Options options, Ports ports)
     : options_(options), ports_(std::move(ports)) {}
 
@@ -106,7 +95,8 @@ void PartitionVerifier::verify(const TopicPartition& at, replication::Transactio
 }
 
 void PartitionVerifier::enqueue(std::shared_ptr<Question> question) {
-  const auto broker = coordinator_of(question->check.transactional_id, *ports_.image());
+  const auto broker =
+      coordinator_of(kTransactionStateTopic, question->check.transactional_id, *ports_.image());
   if (!broker.ok()) return question->done(broker.code());
   lines_[*broker].waiting.push_back(std::move(question));
   pump(*broker);

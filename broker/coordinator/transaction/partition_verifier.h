@@ -16,10 +16,6 @@
 
 namespace broker::coordinator::transaction {
 
-/// Who coordinates a transactional id. Errors: kCoordinatorNotAvailable.
-Result<BrokerId> coordinator_of(const std::string& transactional_id,
-                                const metadata::MetadataImage& image);
-
 /// Asks the coordinator of a transaction about partitions that are led here (KIP-890): questions
 /// that come while one is under way to a broker go together with the next.
 class PartitionVerifier final : public replication::TransactionVerifier {

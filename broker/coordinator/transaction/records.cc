@@ -1,6 +1,6 @@
 #include "broker/coordinator/transaction/records.h"
 
-#include "broker/protocol/codec.h"
+#include "broker/coordinator/runtime/record_bytes.h"
 #include "broker/protocol/messages/transaction_log_key.h"
 #include "broker/protocol/messages/transaction_log_value.h"
 
@@ -10,17 +10,6 @@ namespace {
 
 using protocol::TransactionLogKey;
 using protocol::TransactionLogValue;
-
-// A key or value is its type or version and then the message. What we build ourselves always fits.
-template <class Message>
-Slice encode(std::int16_t prefix, const Message& message, std::int16_t version) {
-  protocol::Writer writer;
-  writer.int16(prefix);
-  message.write(writer, version);
-  Result<Slice> bytes = writer.to_bytes();
-  CHECK(bytes.ok());
-  return std::move(*bytes);
-}
 
 Slice encode_key(const std::string& transactional_id) {
   TransactionLogKey key;

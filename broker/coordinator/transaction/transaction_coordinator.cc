@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "broker/common/topic_name.h"
-#include "broker/coordinator/transaction/partition_verifier.h"
 
 namespace broker::coordinator::transaction {
 
@@ -23,9 +22,12 @@ TransactionCoordinator::TransactionCoordinator(const TransactionOptions& options
       sender_(std::make_shared<MarkerSender>(
           MarkerSender::Ports{ports_.replicas.strands().main(), ports_.image, ports_.write_markers,
                               [this](const MarkerWork& work) { on_markers_written(work); }})),
-      runtime_(runtime_options, ports_.replicas, [this](std::int32_t partition) {
-        return std::make_unique<TransactionShard>(options_, partition, shard_ports(partition));
-      }) {}
+      runtime_(runtime_options, ports_.replicas,
+               [this](std::int32_t partition) {
+                 return std::make_unique<TransactionShard>(options_, partition,
+                                                           shard_ports(partition));
+               }),
+      calls_(runtime_, ports_.replicas.strands()) {}
 
 TransactionCoordinator::~TransactionCoordinator() = default;
 
@@ -66,88 +68,47 @@ void TransactionCoordinator::stop() { sender_->stop(); }
 Result<BrokerId> TransactionCoordinator::find_coordinator(const std::string& transactional_id,
                                                           const metadata::MetadataImage& image) {
   if (!image.topics.find(kTransactionStateTopic)) ports_.create_topic();
-  return coordinator_of(transactional_id, image);
+  return coordinator_of(kTransactionStateTopic, transactional_id, image);
 }
 
-template <class Response>
-Reply<Response> TransactionCoordinator::to_caller(Reply<Response> reply) const {
-  // Posted even on the same strand: the shard may be in the middle of answering others.
-  return [&origin = ports_.replicas.strands().current(),
-          reply = std::move(reply)](Response response) mutable {
-    origin.post([reply = std::move(reply), response = std::move(response)]() mutable {
-      reply(std::move(response));
-    });
+template <class Request, class Work>
+void TransactionCoordinator::with_fresh_id(std::shared_ptr<const Request> request,
+                                           std::optional<ProducerId> fresh, Work work,
+                                           Reply<ProducerAnswer> reply) {
+  io::Strand& origin = ports_.replicas.strands().current();
+  auto answered = [this, &origin, request, work,
+                   reply = std::move(reply)](ProducerAnswer answer) mutable {
+    if (!answer.needs_producer_id) return reply(answer);
+    ports_.next_producer_id(
+        origin, [this, request, work, reply = std::move(reply)](Result<ProducerId> id) mutable {
+          if (!id.ok()) return reply(refused(id.code()));
+          with_fresh_id(std::move(request), *id, work, std::move(reply));
+        });
   };
-}
-
-template <class Response, class Work, class Refusal>
-void TransactionCoordinator::on_shard(const std::string& transactional_id, Reply<Response> reply,
-                                      Work work, Refusal refusal) {
-  // Exactly one of the two ways is taken.
-  auto shared = std::make_shared<Reply<Response>>(to_caller(std::move(reply)));
-  const std::int32_t partitions = runtime_.partition_count();
-  if (partitions == 0) return (*shared)(refusal(ErrorCode::kCoordinatorNotAvailable));
-  runtime_.run(
-      partition_for(transactional_id, partitions),
-      [shared, work = std::move(work)](Shard& shard, const Now& now) mutable {
-        return work(static_cast<TransactionShard&>(shard), now, std::move(*shared));
+  calls_.ask<ProducerAnswer>(
+      request->transactional_id, std::move(answered),
+      [request, fresh, work](TransactionShard& shard, const Now& now,
+                             Reply<ProducerAnswer> answer) {
+        return (shard.*work)(*request, fresh, now, std::move(answer));
       },
-      [shared, refusal](ErrorCode error) mutable { (*shared)(refusal(error)); });
+      refused);
 }
 
 void TransactionCoordinator::init_producer(InitProducer request, Reply<ProducerAnswer> reply) {
-  init_with(std::move(request), std::nullopt, std::move(reply));
-}
-
-void TransactionCoordinator::init_with(InitProducer request, std::optional<ProducerId> fresh,
-                                       Reply<ProducerAnswer> reply) {
-  io::Strand& origin = ports_.replicas.strands().current();
-  const auto asked = std::make_shared<const InitProducer>(std::move(request));
-  auto answered = [this, &origin, asked, reply = std::move(reply)](ProducerAnswer answer) mutable {
-    if (!answer.needs_producer_id) return reply(answer);
-    ports_.next_producer_id(origin,
-                            [this, asked, reply = std::move(reply)](Result<ProducerId> id) mutable {
-                              if (!id.ok()) return reply(refused(id.code()));
-                              init_with(*asked, *id, std::move(reply));
-                            });
-  };
-  on_shard<ProducerAnswer>(
-      asked->transactional_id, std::move(answered),
-      [asked, fresh](TransactionShard& shard, const Now& now, Reply<ProducerAnswer> answer) {
-        return shard.init_producer(*asked, fresh, now, std::move(answer));
-      },
-      refused);
+  with_fresh_id(std::make_shared<const InitProducer>(std::move(request)), std::nullopt,
+                &TransactionShard::init_producer, std::move(reply));
 }
 
 void TransactionCoordinator::end(EndTransaction request, Reply<ProducerAnswer> reply) {
-  end_with(std::move(request), std::nullopt, std::move(reply));
-}
-
-void TransactionCoordinator::end_with(EndTransaction request, std::optional<ProducerId> fresh,
-                                      Reply<ProducerAnswer> reply) {
-  io::Strand& origin = ports_.replicas.strands().current();
-  const auto asked = std::make_shared<const EndTransaction>(std::move(request));
-  auto answered = [this, &origin, asked, reply = std::move(reply)](ProducerAnswer answer) mutable {
-    if (!answer.needs_producer_id) return reply(answer);
-    ports_.next_producer_id(origin,
-                            [this, asked, reply = std::move(reply)](Result<ProducerId> id) mutable {
-                              if (!id.ok()) return reply(refused(id.code()));
-                              end_with(*asked, *id, std::move(reply));
-                            });
-  };
-  on_shard<ProducerAnswer>(
-      asked->transactional_id, std::move(answered),
-      [asked, fresh](TransactionShard& shard, const Now& now, Reply<ProducerAnswer> answer) {
-        return shard.end(*asked, fresh, now, std::move(answer));
-      },
-      refused);
+  with_fresh_id(std::make_shared<const EndTransaction>(std::move(request)), std::nullopt,
+                &TransactionShard::end, std::move(reply));
 }
 
 void TransactionCoordinator::add_partitions(PartitionsOfTransaction request,
                                             TransactionVersion client_version,
                                             Reply<ErrorCode> reply) {
   const std::string id = request.transactional_id;
-  on_shard<ErrorCode>(
+  calls_.ask<ErrorCode>(
       id, std::move(reply),
       [request = std::move(request), client_version](TransactionShard& shard, const Now& now,
                                                      Reply<ErrorCode> answer) {
@@ -159,7 +120,7 @@ void TransactionCoordinator::add_partitions(PartitionsOfTransaction request,
 void TransactionCoordinator::verify_partitions(PartitionsOfTransaction request,
                                                Reply<Verdicts> reply) {
   const auto asked = std::make_shared<const PartitionsOfTransaction>(std::move(request));
-  on_shard<Verdicts>(
+  calls_.ask<Verdicts>(
       asked->transactional_id, std::move(reply),
       [asked](TransactionShard& shard, const Now&, Reply<Verdicts> answer) {
         return shard.verify_partitions(*asked, std::move(answer));
@@ -173,7 +134,7 @@ void TransactionCoordinator::verify_partitions(PartitionsOfTransaction request,
 
 void TransactionCoordinator::describe(const std::string& transactional_id,
                                       Reply<TransactionShard::Described> reply) {
-  on_shard<TransactionShard::Described>(
+  calls_.ask<TransactionShard::Described>(
       transactional_id, std::move(reply),
       [transactional_id](TransactionShard& shard, const Now&,
                          Reply<TransactionShard::Described> answer) {
@@ -182,45 +143,21 @@ void TransactionCoordinator::describe(const std::string& transactional_id,
       [transactional_id](ErrorCode error) {
         TransactionShard::Described described;
         described.transactional_id = transactional_id;
-        described.error_code = static_cast<std::int16_t>(error);
+        described.error_code = wire(error);
         return described;
       });
 }
 
 void TransactionCoordinator::list(ListFilter filter, Reply<Listing> reply) {
-  // Shards answer once what they saw is committed, which may be before or after all were visited.
-  struct Gather {
-    Listing listing;
-    std::optional<std::size_t> expected;
-    std::size_t answered = 0;
-    Reply<Listing> reply;
-
-    void finish_if_complete() {
-      // Moved out: a shard's strand may drop the last reference to this.
-      if (expected && answered == *expected) std::exchange(reply, nullptr)(std::move(listing));
-    }
-  };
-  const auto gather = std::make_shared<Gather>();
-  gather->reply = std::move(reply);
-  io::Strand& origin = ports_.replicas.strands().current();
-  runtime_.run_on_all(
-      [gather, &origin, filter](Shard& shard, const Now& now) {
-        return static_cast<const TransactionShard&>(shard).list(
-            filter, now.wall, [gather, &origin](TransactionShard::Listed listed) {
-              origin.post([gather, listed = std::move(listed)]() mutable {
-                ++gather->answered;
-                auto& all = gather->listing.transactions;
-                std::move(listed.begin(), listed.end(), std::back_inserter(all));
-                gather->finish_if_complete();
-              });
-            });
+  using Listed = TransactionShard::Listed;
+  calls_.ask_all<Listed>(
+      [filter = std::move(filter)](const TransactionShard& shard, const Now& now,
+                                   Reply<Listed> answer) {
+        return shard.list(filter, now.wall, std::move(answer));
       },
-      [gather, &origin](CoordinatorRuntime::Visit visit) {
-        origin.post([gather, visit] {
-          if (visit.loading) gather->listing.error = ErrorCode::kCoordinatorLoadInProgress;
-          gather->expected = visit.shards;
-          gather->finish_if_complete();
-        });
+      [reply = std::move(reply)](Listed transactions, bool loading) mutable {
+        reply({loading ? ErrorCode::kCoordinatorLoadInProgress : ErrorCode::kNone,
+               std::move(transactions)});
       });
 }
 

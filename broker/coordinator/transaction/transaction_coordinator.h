@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/coordinator/runtime/coordinator_runtime.h"
+#include "broker/coordinator/runtime/shard_calls.h"
 #include "broker/coordinator/transaction/marker_sender.h"
 #include "broker/coordinator/transaction/transaction_shard.h"
 #include "broker/metadata/delta.h"
@@ -59,16 +59,11 @@ class TransactionCoordinator {
   void list(ListFilter filter, Reply<Listing> reply);
 
  private:
-  template <class Response>
-  Reply<Response> to_caller(Reply<Response> reply) const;
-  /// Runs `work(shard, now, reply)` on the id's shard, or answers `refusal(error)`.
-  template <class Response, class Work, class Refusal>
-  void on_shard(const std::string& transactional_id, Reply<Response> reply, Work work,
-                Refusal refusal);
-  void init_with(InitProducer request, std::optional<ProducerId> fresh,
-                 Reply<ProducerAnswer> reply);
-  void end_with(EndTransaction request, std::optional<ProducerId> fresh,
-                Reply<ProducerAnswer> reply);
+  /// `work`, a method of TransactionShard that may find that it needs an id nobody has: then it is
+  /// fetched and asked again.
+  template <class Request, class Work>
+  void with_fresh_id(std::shared_ptr<const Request> request, std::optional<ProducerId> fresh,
+                     Work work, Reply<ProducerAnswer> reply);
   TransactionShard::Ports shard_ports(std::int32_t partition);
   void on_markers_written(const MarkerWork& work);
 
@@ -76,6 +71,7 @@ class TransactionCoordinator {
   const Ports ports_;
   std::shared_ptr<MarkerSender> sender_;  // on main
   CoordinatorRuntime runtime_;
+  ShardCalls<TransactionShard> calls_;
 };
 
 }  // namespace broker::coordinator::transaction

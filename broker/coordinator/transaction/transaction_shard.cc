@@ -7,11 +7,7 @@
 
 namespace broker::coordinator::transaction {
 
-namespace {
-
-std::int16_t wire(ErrorCode error) { return static_cast<std::int16_t>(error); }
-
-}  // namespace
+namespace {}  // namespace
 
 TransactionShard::TransactionShard(const TransactionOptions& options, std::int32_t partition,
                                    Ports ports)

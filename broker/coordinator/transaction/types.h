@@ -77,7 +77,4 @@ struct MarkerWork {
   std::set<TopicPartition> partitions;
 };
 
-template <class Response>
-using Reply = UniqueFunction<void(Response)>;
-
 }  // namespace broker::coordinator::transaction

@@ -2,12 +2,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "broker/coordinator/runtime/types.h"
 #include "broker/protocol/codec.h"
 
-namespace broker::coordinator::group {
+namespace broker::coordinator {
 
 /// A key or value is its type or version and then the message. What we build ourselves always fits.
 template <class Message>
@@ -28,17 +29,17 @@ Result<Message> decode(protocol::Reader& reader, std::int16_t version) {
   return message;
 }
 
-/// nullopt for a tombstone.
+/// nullopt for a tombstone. `topic` is named in the error.
 template <class Message>
-Result<std::optional<Message>> decode_value(const Record& record) {
+Result<std::optional<Message>> decode_value(const Record& record, std::string_view topic) {
   if (!record.value) return std::optional<Message>();
   protocol::Reader reader(*record.value);
   const std::int16_t version = reader.int16();
   if (!Message::kVersions.contains(version))
     return Error{ErrorCode::kUnsupportedVersion,
-                 "__consumer_offsets value of version " + std::to_string(version)};
+                 std::string(topic) + " value of version " + std::to_string(version)};
   ASSIGN_OR_RETURN(Message message, decode<Message>(reader, version));
   return std::optional<Message>(std::move(message));
 }
 
-}  // namespace broker::coordinator::group
+}  // namespace broker::coordinator
