@@ -165,17 +165,13 @@ void take_groups(const Fields& f, BrokerConfig& c) {
   f.take("group.consumer.regex.refresh.interval.ms", c.group_consumer_regex_refresh_interval_ms);
 }
 
-Error bad(std::string_view key, const std::string& why) {
-  return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
-}
-
 Result<HostPort> parse_host_port(std::string_view key, const std::string& text) {
   HostPort out;
   const auto colon = text.rfind(':');
   const std::string port = colon == text.npos ? "" : text.substr(colon + 1);
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
   if (port.empty() || error != std::errc() || end != port.data() + port.size() || colon == 0)
-    return bad(key, "'" + text + "' is not an address (allowed: host:port)");
+    return bad_value(key, "'" + text + "' is not an address (allowed: host:port)");
   out.host = text.substr(0, colon);
   if (out.host.front() == '[' && out.host.back() == ']')
     out.host = out.host.substr(1, out.host.size() - 2);
@@ -190,7 +186,7 @@ Result<void> take_voters(const Fields& f, BrokerConfig& c) {
     const auto [end, error] =
         std::from_chars(voter.data(), voter.data() + std::min(at_sign, voter.size()), out.id.value);
     if (at_sign == voter.npos || error != std::errc() || end != voter.data() + at_sign)
-      return bad(kVoters, "'" + voter + "' is not a voter (allowed: id@host:port)");
+      return bad_value(kVoters, "'" + voter + "' is not a voter (allowed: id@host:port)");
     ASSIGN_OR_RETURN(out.endpoint, parse_host_port(kVoters, voter.substr(at_sign + 1)));
     c.quorum_voters.push_back(std::move(out));
   }
@@ -208,16 +204,17 @@ Result<void> take_node(const Fields& f, BrokerConfig& c) {
     if (role == "controller") c.is_controller = true;
   }
   if (!c.is_broker && !c.is_controller)
-    return bad("process.roles", "must not be empty (allowed: broker, controller)");
+    return bad_value("process.roles", "must not be empty (allowed: broker, controller)");
   f.take("node.id", c.node_id.value);
   if (c.values.contains("broker.id") && to_integer(*f.text("broker.id")) != c.node_id.value)
-    return bad("broker.id", "You must set `node.id` to the same value as `broker.id`.");
+    return bad_value("broker.id", "You must set `node.id` to the same value as `broker.id`.");
   if (const auto rack = f.text("broker.rack"); rack && !rack->empty()) c.rack = *rack;
   const auto dirs = f.text("log.dirs");
   c.log_dirs = to_list(dirs && !dirs->empty() ? *dirs : *f.text("log.dir"));
-  if (c.log_dirs.empty()) return bad("log.dirs", "At least one log directory must be defined");
+  if (c.log_dirs.empty())
+    return bad_value("log.dirs", "At least one log directory must be defined");
   if (std::set<std::string>(c.log_dirs.begin(), c.log_dirs.end()).size() != c.log_dirs.size())
-    return bad("log.dirs", "a directory is named twice");
+    return bad_value("log.dirs", "a directory is named twice");
   c.metadata_log_dir = c.log_dirs.front();
   f.take("metadata.log.dir", c.metadata_log_dir);
   f.take("authorizer.class.name", c.authorizer_class_name);
@@ -232,39 +229,44 @@ Result<void> check_quorum(const Fields& f, const BrokerConfig& c) {
                   [&](const QuorumVoter& voter) { return voter.id == c.node_id; });
   const std::string node = std::to_string(c.node_id.value);
   if (c.quorum_voters.empty() && c.quorum_bootstrap_servers.empty())
-    return bad("controller.quorum.bootstrap.servers",
-               "If using process.roles, either controller.quorum.bootstrap.servers must contain "
-               "the set of bootstrap controllers or controller.quorum.voters must contain a "
-               "parseable set of controllers.");
+    return bad_value(
+        "controller.quorum.bootstrap.servers",
+        "If using process.roles, either controller.quorum.bootstrap.servers must contain "
+        "the set of bootstrap controllers or controller.quorum.voters must contain a "
+        "parseable set of controllers.");
   if (!c.is_controller && is_voter)
-    return bad(kVoters, "If process.roles contains just the 'broker' role, the node id " + node +
-                            " must not be included in the set of voters " + *f.text(kVoters));
+    return bad_value(kVoters, "If process.roles contains just the 'broker' role, the node id " +
+                                  node + " must not be included in the set of voters " +
+                                  *f.text(kVoters));
   if (c.is_controller && !c.quorum_voters.empty() && !is_voter)
-    return bad(kVoters, "If process.roles contains the 'controller' role, the node id " + node +
-                            " must be included in the set of voters " + *f.text(kVoters));
+    return bad_value(kVoters, "If process.roles contains the 'controller' role, the node id " +
+                                  node + " must be included in the set of voters " +
+                                  *f.text(kVoters));
   if (c.controller_quorum_auto_join_enable && !c.is_controller)
-    return bad("controller.quorum.auto.join.enable",
-               "controller.quorum.auto.join.enable is only supported when process.roles contains "
-               "the 'controller' role.");
+    return bad_value(
+        "controller.quorum.auto.join.enable",
+        "controller.quorum.auto.join.enable is only supported when process.roles contains "
+        "the 'controller' role.");
   if (!c.replica_selector_class.empty() &&
       c.replica_selector_class.find("RackAwareReplicaSelector") == std::string::npos)
-    return bad("replica.selector.class",
-               "'" + c.replica_selector_class +
-                   "' is not supported (allowed: empty, "
-                   "org.apache.kafka.common.replica.RackAwareReplicaSelector)");
+    return bad_value("replica.selector.class",
+                     "'" + c.replica_selector_class +
+                         "' is not supported (allowed: empty, "
+                         "org.apache.kafka.common.replica.RackAwareReplicaSelector)");
   return {};
 }
 
 /// A fetch has to be shorter than what waits for it (KafkaConfig.validateValues).
 Result<void> check_replication(const BrokerConfig& c) {
   if (c.replica_fetch_wait_max_ms > c.replica_socket_timeout_ms)
-    return bad("replica.socket.timeout.ms",
-               "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to "
-               "prevent unnecessary socket timeouts");
+    return bad_value(
+        "replica.socket.timeout.ms",
+        "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms to "
+        "prevent unnecessary socket timeouts");
   if (c.replica_fetch_wait_max_ms > c.replica_lag_time_max_ms)
-    return bad("replica.fetch.wait.max.ms",
-               "replica.fetch.wait.max.ms should always be less than or equal to "
-               "replica.lag.time.max.ms to prevent frequent changes in ISR");
+    return bad_value("replica.fetch.wait.max.ms",
+                     "replica.fetch.wait.max.ms should always be less than or equal to "
+                     "replica.lag.time.max.ms to prevent frequent changes in ISR");
   return {};
 }
 
@@ -275,23 +277,24 @@ Result<void> take_authorizer(BrokerConfig& c) {
       const std::string name(trim(user));
       if (name.empty()) continue;
       if (name.find(':') == name.npos || name.front() == ':')
-        return bad("super.users", "'" + name + "' is not a principal (allowed: User:name;User:…)");
+        return bad_value("super.users",
+                         "'" + name + "' is not a principal (allowed: User:name;User:…)");
       c.super_users.push_back(name);
     }
   }
   if (const auto it = c.values.find("allow.everyone.if.no.acl.found"); it != c.values.end()) {
     const std::string text = upper(trim(it->second));
     if (text != "TRUE" && text != "FALSE")
-      return bad("allow.everyone.if.no.acl.found",
-                 "'" + it->second + "' is not a boolean (allowed: true, false)");
+      return bad_value("allow.everyone.if.no.acl.found",
+                       "'" + it->second + "' is not a boolean (allowed: true, false)");
     c.allow_everyone_if_no_acl_found = text == "TRUE";
   }
   if (!c.authorizer_class_name.empty() &&
       c.authorizer_class_name.find("StandardAuthorizer") == std::string::npos)
-    return bad("authorizer.class.name",
-               "'" + c.authorizer_class_name +
-                   "' is not supported (allowed: empty, "
-                   "org.apache.kafka.metadata.authorizer.StandardAuthorizer)");
+    return bad_value("authorizer.class.name",
+                     "'" + c.authorizer_class_name +
+                         "' is not supported (allowed: empty, "
+                         "org.apache.kafka.metadata.authorizer.StandardAuthorizer)");
   return {};
 }
 
@@ -301,10 +304,10 @@ bool is_authorizer_key(std::string_view key) {
 
 Result<void> check_groups(const BrokerConfig& c) {
   constexpr std::string_view kKey = "group.consumer.assignors";
-  if (c.group_consumer_assignors.empty()) return bad(kKey, "must name at least one");
+  if (c.group_consumer_assignors.empty()) return bad_value(kKey, "must name at least one");
   for (const std::string& name : c.group_consumer_assignors)
     if (name != "uniform" && name != "range")
-      return bad(kKey, "'" + name + "' is not supported (allowed: uniform, range)");
+      return bad_value(kKey, "'" + name + "' is not supported (allowed: uniform, range)");
   return {};
 }
 

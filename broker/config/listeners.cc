@@ -10,10 +10,6 @@
 namespace broker::config {
 namespace {
 
-Error bad(std::string_view key, const std::string& why) {
-  return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
-}
-
 std::string lower(std::string_view text) {
   std::string out(text);
   for (char& c : out)
@@ -21,7 +17,7 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-std::string value_of(const ConfigMap& values, std::string_view key) {
+std::string broker_value(const ConfigMap& values, std::string_view key) {
   if (const auto it = values.find(key); it != values.end()) return it->second;
   const ConfigKey* known = ConfigDef::broker().find(key);
   return known != nullptr ? known->default_value.value_or("") : "";
@@ -35,7 +31,7 @@ struct ListenerValues {
   std::string get(std::string_view key) const {
     if (const auto it = values.find(prefix + std::string(key)); it != values.end())
       return it->second;
-    return value_of(values, key);
+    return broker_value(values, key);
   }
   std::string name_of(std::string_view key) const {
     return values.contains(prefix + std::string(key)) ? prefix + std::string(key)
@@ -53,21 +49,21 @@ Result<NamedEndpoint> parse_endpoint(std::string_view key, const std::string& te
   const std::string shape = "'" + text + "' is not a listener (allowed: NAME://host:port)";
   const auto scheme = text.find("://");
   const auto colon = text.rfind(':');
-  if (scheme == text.npos || scheme == 0 || colon < scheme + 3) return bad(key, shape);
+  if (scheme == text.npos || scheme == 0 || colon < scheme + 3) return bad_value(key, shape);
   NamedEndpoint out;
   out.name = upper(trim(text.substr(0, scheme)));
   std::string host = text.substr(scheme + 3, colon - scheme - 3);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
   else if (host.find(':') != host.npos)
-    return bad(key, shape + "; IPv6 addresses need brackets");
+    return bad_value(key, shape + "; IPv6 addresses need brackets");
   const std::string port = text.substr(colon + 1);
   const auto [end, error] =
       std::from_chars(port.data(), port.data() + port.size(), out.endpoint.port);
   if (error != std::errc() || end != port.data() + port.size())
-    return bad(key, "'" + text + "' needs a port (allowed: 0..65535)");
+    return bad_value(key, "'" + text + "' needs a port (allowed: 0..65535)");
   if (out.endpoint.port == 0 && !allow_port_zero)
-    return bad(key, "'" + text + "' needs a port other than 0");
+    return bad_value(key, "'" + text + "' needs a port other than 0");
   out.endpoint.host = std::move(host);
   return out;
 }
@@ -79,8 +75,8 @@ Result<std::vector<NamedEndpoint>> parse_endpoints(std::string_view key, std::st
   for (const std::string& element : to_list(text)) {
     ASSIGN_OR_RETURN(NamedEndpoint endpoint, parse_endpoint(key, element, allow_port_zero));
     if (!names.insert(endpoint.name).second)
-      return bad(key, "Each listener must have a different name, but " + endpoint.name +
-                          " is there twice: " + std::string(text));
+      return bad_value(key, "Each listener must have a different name, but " + endpoint.name +
+                                " is there twice: " + std::string(text));
     out.push_back(std::move(endpoint));
   }
   return out;
@@ -92,14 +88,14 @@ Result<ProtocolMap> parse_protocol_map(const ConfigMap& values,
                                        const std::vector<std::string>& controller_names) {
   constexpr std::string_view kKey = "listener.security.protocol.map";
   ProtocolMap map;
-  for (const std::string& pair : to_list(value_of(values, kKey))) {
+  for (const std::string& pair : to_list(broker_value(values, kKey))) {
     const auto colon = pair.find(':');
     const auto protocol =
         parse_security_protocol(colon == pair.npos ? "" : trim(pair.substr(colon + 1)));
     if (colon == pair.npos || !protocol.ok())
-      return bad(kKey, "'" + pair +
-                           "' is not NAME:PROTOCOL (allowed: PLAINTEXT, SSL, "
-                           "SASL_PLAINTEXT, SASL_SSL)");
+      return bad_value(kKey, "'" + pair +
+                                 "' is not NAME:PROTOCOL (allowed: PLAINTEXT, SSL, "
+                                 "SASL_PLAINTEXT, SASL_SSL)");
     map[upper(trim(pair.substr(0, colon)))] = *protocol;
   }
   // As Kafka: without a map of one's own the controller's listener is plaintext.
@@ -113,19 +109,20 @@ Result<TlsSettings> parse_tls(const ListenerValues& of) {
   for (const std::string_view key : {"ssl.keystore.key", "ssl.keystore.certificate.chain",
                                      "ssl.truststore.certificates", "ssl.key.password"})
     if (!of.get(key).empty())
-      return bad(of.name_of(key),
-                 "not supported; give a PEM file without a password in ssl.keystore.location and "
-                 "ssl.truststore.location");
+      return bad_value(
+          of.name_of(key),
+          "not supported; give a PEM file without a password in ssl.keystore.location and "
+          "ssl.truststore.location");
   TlsSettings tls;
   tls.keystore_path = of.get("ssl.keystore.location");
   tls.truststore_path = of.get("ssl.truststore.location");
   if (tls.keystore_path.empty())
-    return bad(of.name_of("ssl.keystore.location"),
-               "a TLS listener needs a PEM file that holds its key and certificate chain");
+    return bad_value(of.name_of("ssl.keystore.location"),
+                     "a TLS listener needs a PEM file that holds its key and certificate chain");
   for (const std::string_view store : {"keystore", "truststore"}) {
     const std::string type = "ssl." + std::string(store) + ".type";
     if (!of.get("ssl." + std::string(store) + ".location").empty() && upper(of.get(type)) != "PEM")
-      return bad(of.name_of(type), "'" + of.get(type) + "' is not supported (allowed: PEM)");
+      return bad_value(of.name_of(type), "'" + of.get(type) + "' is not supported (allowed: PEM)");
   }
   const std::string auth = of.get("ssl.client.auth");
   if (auth == "required") {
@@ -133,17 +130,17 @@ Result<TlsSettings> parse_tls(const ListenerValues& of) {
   } else if (auth == "requested") {
     tls.client_auth = SslClientAuth::kRequested;
   } else if (auth != "none") {
-    return bad(of.name_of("ssl.client.auth"),
-               "'" + auth + "' is not known (allowed: required, requested, none)");
+    return bad_value(of.name_of("ssl.client.auth"),
+                     "'" + auth + "' is not known (allowed: required, requested, none)");
   }
   if (tls.client_auth != SslClientAuth::kNone && tls.truststore_path.empty())
-    return bad(of.name_of("ssl.truststore.location"),
-               "ssl.client.auth=" + auth + " needs a PEM file with the CAs to trust");
+    return bad_value(of.name_of("ssl.truststore.location"),
+                     "ssl.client.auth=" + auth + " needs a PEM file with the CAs to trust");
   tls.protocols = to_list(of.get("ssl.enabled.protocols"));
   for (const std::string& protocol : tls.protocols)
     if (protocol != "TLSv1.2" && protocol != "TLSv1.3")
-      return bad(of.name_of("ssl.enabled.protocols"),
-                 "'" + protocol + "' is not supported (allowed: TLSv1.2, TLSv1.3)");
+      return bad_value(of.name_of("ssl.enabled.protocols"),
+                       "'" + protocol + "' is not supported (allowed: TLSv1.2, TLSv1.3)");
   tls.cipher_suites = to_list(of.get("ssl.cipher.suites"));
   tls.verify_hostname = !of.get("ssl.endpoint.identification.algorithm").empty();
   tls.principal_mapping_rules = of.get("ssl.principal.mapping.rules");
@@ -158,7 +155,7 @@ Result<std::map<std::string, std::string>> parse_plain_users(const ListenerValue
   std::map<std::string, std::string> users;
   if (text.empty()) return users;
   auto options = parse_jaas_options(text);
-  if (!options.ok()) return bad(of.name_of(key), options.error().detail);
+  if (!options.ok()) return bad_value(of.name_of(key), options.error().detail);
   constexpr std::string_view kUser = "user_";
   for (const auto& [name, password] : *options)
     if (name.rfind(kUser, 0) == 0) users[name.substr(kUser.size())] = password;
@@ -169,7 +166,7 @@ Result<SaslSettings> parse_sasl(const ListenerValues& of) {
   SaslSettings sasl;
   for (const std::string& mechanism : to_list(of.get("sasl.enabled.mechanisms"))) {
     if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512")
-      return bad(
+      return bad_value(
           of.name_of("sasl.enabled.mechanisms"),
           "'" + mechanism + "' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512)");
     sasl.enabled_mechanisms.push_back(mechanism);
@@ -177,7 +174,7 @@ Result<SaslSettings> parse_sasl(const ListenerValues& of) {
   ASSIGN_OR_RETURN(sasl.plain_users, parse_plain_users(of));
   for (const std::string_view key : {"connections.max.reauth.ms", "sasl.server.max.receive.size"})
     if (const auto valid = validate(*ConfigDef::broker().find(key), of.get(key)); !valid.ok())
-      return bad(of.name_of(key), valid.error().detail);
+      return bad_value(of.name_of(key), valid.error().detail);
   sasl.max_reauth_ms = to_integer(of.get("connections.max.reauth.ms"));
   sasl.max_receive_size =
       static_cast<std::int32_t>(to_integer(of.get("sasl.server.max.receive.size")));
@@ -198,10 +195,11 @@ Result<void> fill_advertised(const ConfigMap& values, std::vector<Listener>& lis
     const auto it = std::find_if(listeners.begin(), listeners.end(),
                                  [&](const Listener& l) { return l.name == named.name; });
     if (it == listeners.end())
-      return bad(kKey, named.name + " is not among the listeners (allowed: names in `listeners`)");
+      return bad_value(kKey,
+                       named.name + " is not among the listeners (allowed: names in `listeners`)");
     if (named.endpoint.host == "0.0.0.0" || named.endpoint.host == "::")
-      return bad(kKey, "cannot use the nonroutable meta-address " + named.endpoint.host +
-                           ". Use a routable IP address.");
+      return bad_value(kKey, "cannot use the nonroutable meta-address " + named.endpoint.host +
+                                 ". Use a routable IP address.");
     it->advertised = named.endpoint;
   }
   return {};
@@ -210,41 +208,42 @@ Result<void> fill_advertised(const ConfigMap& values, std::vector<Listener>& lis
 Result<std::string> find_inter_broker_listener(const ConfigMap& values,
                                                const std::vector<Listener>& listeners) {
   constexpr std::string_view kKey = "inter.broker.listener.name";
-  const std::string name = upper(trim(value_of(values, kKey)));
+  const std::string name = upper(trim(broker_value(values, kKey)));
   const auto serves = [&](const Listener& l) {
-    return name.empty() ? !l.is_controller && to_string(l.protocol) ==
-                                                  value_of(values, "security.inter.broker.protocol")
-                        : l.name == name;
+    return name.empty()
+               ? !l.is_controller &&
+                     to_string(l.protocol) == broker_value(values, "security.inter.broker.protocol")
+               : l.name == name;
   };
   if (!name.empty() && values.contains("security.inter.broker.protocol"))
-    return bad(kKey,
-               "Only one of inter.broker.listener.name and security.inter.broker.protocol "
-               "should be set.");
+    return bad_value(kKey,
+                     "Only one of inter.broker.listener.name and security.inter.broker.protocol "
+                     "should be set.");
   const auto it = std::find_if(listeners.begin(), listeners.end(), serves);
   if (it == listeners.end())
-    return bad(kKey, name.empty() ? "no listener has security.inter.broker.protocol=" +
-                                        value_of(values, "security.inter.broker.protocol")
-                                  : "'" + name + "' is not among the listeners");
-  if (it->is_controller) return bad(kKey, it->name + " is one of controller.listener.names");
+    return bad_value(kKey, name.empty() ? "no listener has security.inter.broker.protocol=" +
+                                              broker_value(values, "security.inter.broker.protocol")
+                                        : "'" + name + "' is not among the listeners");
+  if (it->is_controller) return bad_value(kKey, it->name + " is one of controller.listener.names");
   return it->name;
 }
 
 Result<void> check_roles(const ListenerSet& set, bool is_broker, bool is_controller) {
   if (set.controller_listeners.empty())
-    return bad("controller.listener.names", "must contain at least one listener's name");
+    return bad_value("controller.listener.names", "must contain at least one listener's name");
   const auto count = std::count_if(set.listeners.begin(), set.listeners.end(),
                                    [](const Listener& l) { return l.is_controller; });
   if (is_controller && count == 0)
-    return bad("listeners", "must contain a listener of controller.listener.names (" +
-                                join(set.controller_listeners, ", ") +
-                                ") when process.roles contains controller");
+    return bad_value("listeners", "must contain a listener of controller.listener.names (" +
+                                      join(set.controller_listeners, ", ") +
+                                      ") when process.roles contains controller");
   if (!is_controller && count > 0)
-    return bad("listeners", "must not contain a listener of controller.listener.names (" +
-                                join(set.controller_listeners, ", ") +
-                                ") when process.roles is broker");
+    return bad_value("listeners", "must not contain a listener of controller.listener.names (" +
+                                      join(set.controller_listeners, ", ") +
+                                      ") when process.roles is broker");
   if (is_broker && count == static_cast<std::ptrdiff_t>(set.listeners.size()))
-    return bad("listeners",
-               "must contain a listener for clients when process.roles contains broker");
+    return bad_value("listeners",
+                     "must contain a listener for clients when process.roles contains broker");
   return {};
 }
 
@@ -255,8 +254,8 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
   listener.bind = named.endpoint;
   const auto protocol = protocols.find(named.name);
   if (protocol == protocols.end())
-    return bad("listener.security.protocol.map",
-               "No security protocol defined for listener " + named.name);
+    return bad_value("listener.security.protocol.map",
+                     "No security protocol defined for listener " + named.name);
   listener.protocol = protocol->second;
   const ListenerValues of{values, "listener.name." + lower(named.name) + "."};
   if (uses_tls(listener.protocol)) {
@@ -268,7 +267,7 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
   if (const auto valid =
           validate(*ConfigDef::broker().find("max.connections"), of.get("max.connections"));
       !valid.ok())
-    return bad(of.name_of("max.connections"), valid.error().detail);
+    return bad_value(of.name_of("max.connections"), valid.error().detail);
   listener.max_connections = static_cast<std::int32_t>(to_integer(of.get("max.connections")));
   return listener;
 }
@@ -276,19 +275,19 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
 /// The user of this node, from the options `username` and `password` of the mechanism's JAAS line.
 Result<void> take_own_user(const ListenerValues& of, std::string_view mechanism_key,
                            PeerSettings& peer) {
-  const std::string mechanism = value_of(of.values, mechanism_key);
+  const std::string mechanism = broker_value(of.values, mechanism_key);
   if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512")
     return of.values.contains(mechanism_key)
-               ? bad(mechanism_key, "'" + mechanism +
-                                        "' is not supported (allowed: PLAIN, SCRAM-SHA-256, "
-                                        "SCRAM-SHA-512)")
+               ? bad_value(mechanism_key, "'" + mechanism +
+                                              "' is not supported (allowed: PLAIN, SCRAM-SHA-256, "
+                                              "SCRAM-SHA-512)")
                : Result<void>();
   std::string key = lower(mechanism) + ".sasl.jaas.config";
   std::string text = of.get(key);
   if (text.empty()) text = of.get(key = "sasl.jaas.config");
   if (text.empty()) return {};
   auto options = parse_jaas_options(text);
-  if (!options.ok()) return bad(of.name_of(key), options.error().detail);
+  if (!options.ok()) return bad_value(of.name_of(key), options.error().detail);
   if (!options->contains("username") || !options->contains("password")) return {};
   peer.sasl_mechanism = mechanism;
   peer.username = (*options)["username"];
@@ -302,12 +301,13 @@ Result<PeerSettings> parse_peer(const ConfigMap& values, const std::string& name
   peer.listener = name;
   const auto protocol = protocols.find(name);
   if (protocol == protocols.end())
-    return bad("listener.security.protocol.map",
-               "Controller listener with name " + name +
-                   " defined in controller.listener.names not found in "
-                   "listener.security.protocol.map  (an explicit security mapping for each "
-                   "controller listener is required if listener.security.protocol.map is "
-                   "non-empty, or if there are security protocols other than PLAINTEXT in use)");
+    return bad_value(
+        "listener.security.protocol.map",
+        "Controller listener with name " + name +
+            " defined in controller.listener.names not found in "
+            "listener.security.protocol.map  (an explicit security mapping for each "
+            "controller listener is required if listener.security.protocol.map is "
+            "non-empty, or if there are security protocols other than PLAINTEXT in use)");
   peer.protocol = protocol->second;
   const ListenerValues of{values, "listener.name." + lower(name) + "."};
   if (uses_tls(peer.protocol)) {
@@ -321,11 +321,11 @@ Result<PeerSettings> parse_peer(const ConfigMap& values, const std::string& name
 
 Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, bool is_controller) {
   ListenerSet set;
-  for (const std::string& name : to_list(value_of(values, "controller.listener.names")))
+  for (const std::string& name : to_list(broker_value(values, "controller.listener.names")))
     set.controller_listeners.push_back(upper(name));
   ASSIGN_OR_RETURN(const auto endpoints,
-                   parse_endpoints("listeners", value_of(values, "listeners"), true));
-  if (endpoints.empty()) return bad("listeners", "must name at least one listener");
+                   parse_endpoints("listeners", broker_value(values, "listeners"), true));
+  if (endpoints.empty()) return bad_value("listeners", "must name at least one listener");
   ASSIGN_OR_RETURN(const ProtocolMap protocols,
                    parse_protocol_map(values, set.controller_listeners));
   std::map<std::uint16_t, std::string> ports;
@@ -336,9 +336,9 @@ Result<ListenerSet> parse_listeners(const ConfigMap& values, bool is_broker, boo
                   listener.name) != set.controller_listeners.end();
     const auto [other, is_new] = ports.emplace(listener.bind.port, listener.name);
     if (!is_new && listener.bind.port != 0)
-      return bad("listeners", "Each listener must have a different port, but " + other->second +
-                                  " and " + listener.name + " share " +
-                                  std::to_string(listener.bind.port));
+      return bad_value("listeners", "Each listener must have a different port, but " +
+                                        other->second + " and " + listener.name + " share " +
+                                        std::to_string(listener.bind.port));
     set.listeners.push_back(std::move(listener));
   }
   RETURN_IF_ERROR(fill_advertised(values, set.listeners));

@@ -35,4 +35,8 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+Error bad_value(std::string_view key, const std::string& why) {
+  return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
+}
+
 }  // namespace broker::config

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/common/result.h"
+
 namespace broker::config {
 
 /// Without blanks, tabs and line ends around it.
@@ -12,5 +14,7 @@ std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 /// ASCII only.
 std::string upper(std::string_view text);
+/// kInvalidConfig, naming the key and what is wrong with its value.
+Error bad_value(std::string_view key, const std::string& why);
 
 }  // namespace broker::config

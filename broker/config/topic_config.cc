@@ -7,7 +7,7 @@
 namespace broker::config {
 namespace {
 
-std::optional<std::string> value_of(const ConfigMap& values, std::string_view key) {
+std::optional<std::string> topic_value(const ConfigMap& values, std::string_view key) {
   if (const auto it = values.find(key); it != values.end()) return it->second;
   return ConfigDef::topic().find(key)->default_value;
 }
@@ -72,13 +72,13 @@ Result<void> validate_topic_config(const ConfigMap& values) {
       return Error{ErrorCode::kInvalidConfig, "Unknown topic config name: " + name};
     RETURN_IF_ERROR(validate(*key, value));
   }
-  const std::int64_t min_lag = to_integer(*value_of(values, "min.compaction.lag.ms"));
-  const std::int64_t max_lag = to_integer(*value_of(values, "max.compaction.lag.ms"));
+  const std::int64_t min_lag = to_integer(*topic_value(values, "min.compaction.lag.ms"));
+  const std::int64_t max_lag = to_integer(*topic_value(values, "max.compaction.lag.ms"));
   if (min_lag > max_lag)
     return Error{ErrorCode::kInvalidConfig,
                  "conflict topic config setting min.compaction.lag.ms (" + std::to_string(min_lag) +
                      ") > max.compaction.lag.ms (" + std::to_string(max_lag) + ")"};
-  if (to_boolean(*value_of(values, "remote.storage.enable")))
+  if (to_boolean(*topic_value(values, "remote.storage.enable")))
     return Error{ErrorCode::kInvalidConfig,
                  "Tiered Storage functionality is disabled in the broker. Topic cannot be "
                  "configured with remote log storage."};

@@ -9,9 +9,9 @@ namespace {
 
 using protocol::CreatePartitionsRequest;
 using protocol::CreatePartitionsResponse;
-using Topic = CreatePartitionsRequest::CreatePartitionsTopic;
+using WantedPartitions = CreatePartitionsRequest::CreatePartitionsTopic;
 
-Result<void> check_count(const metadata::TopicImage& topic, const Topic& wanted) {
+Result<void> check_count(const metadata::TopicImage& topic, const WantedPartitions& wanted) {
   const auto have = static_cast<std::int64_t>(topic.partitions.size());
   if (wanted.count == have)
     return Error{ErrorCode::kInvalidPartitions,
@@ -34,7 +34,7 @@ Result<void> check_count(const metadata::TopicImage& topic, const Topic& wanted)
 }
 
 Result<metadata::MetadataRecords> add_partitions(const DecideContext& context,
-                                                 const Topic& wanted) {
+                                                 const WantedPartitions& wanted) {
   const metadata::TopicImage* topic = context.image.topics.find(wanted.name);
   if (topic == nullptr)
     return Error{ErrorCode::kUnknownTopicOrPartition,
@@ -65,12 +65,12 @@ ControllerResult<CreatePartitionsResponse> decide(const DecideContext& context,
                                                   const CreatePartitionsRequest& request) {
   std::set<std::string> seen;
   std::set<std::string> duplicates;
-  for (const Topic& topic : request.topics)
+  for (const WantedPartitions& topic : request.topics)
     if (!seen.insert(topic.name).second) duplicates.insert(topic.name);
   seen.clear();
 
   ControllerResult<CreatePartitionsResponse> out;
-  for (const Topic& topic : request.topics) {
+  for (const WantedPartitions& topic : request.topics) {
     if (!seen.insert(topic.name).second) continue;
     auto records = duplicates.contains(topic.name)
                        ? Result<metadata::MetadataRecords>(

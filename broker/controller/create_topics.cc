@@ -13,7 +13,7 @@ namespace {
 
 using protocol::CreateTopicsRequest;
 using protocol::CreateTopicsResponse;
-using Topic = CreateTopicsRequest::CreatableTopic;
+using WantedTopic = CreateTopicsRequest::CreatableTopic;
 
 constexpr std::size_t kMaxTopicNameLength = 249;
 constexpr std::string_view kMetadataTopic = "__cluster_metadata";
@@ -53,7 +53,7 @@ class Collisions {
 /// The replicas of each partition, in the order of partition ids.
 using Assignments = std::vector<std::vector<BrokerId>>;
 
-Result<Assignments> manual_assignments(const DecideContext& context, const Topic& topic) {
+Result<Assignments> manual_assignments(const DecideContext& context, const WantedTopic& topic) {
   if (topic.replication_factor != -1)
     return error(ErrorCode::kInvalidRequest,
                  "A manual partition assignment was specified, but replication factor was not set "
@@ -86,7 +86,7 @@ Result<Assignments> manual_assignments(const DecideContext& context, const Topic
   return out;
 }
 
-Result<Assignments> automatic_assignments(const DecideContext& context, const Topic& topic) {
+Result<Assignments> automatic_assignments(const DecideContext& context, const WantedTopic& topic) {
   if (topic.replication_factor < -1 || topic.replication_factor == 0)
     return error(ErrorCode::kInvalidReplicationFactor,
                  "Replication factor must be larger than 0, or -1 to use the default value.");
@@ -107,7 +107,7 @@ Result<Assignments> automatic_assignments(const DecideContext& context, const To
   return out;
 }
 
-Result<config::ConfigMap> topic_configs(const Topic& topic) {
+Result<config::ConfigMap> topic_configs(const WantedTopic& topic) {
   config::ConfigMap values;
   std::string nulls;
   for (const auto& config : topic.configs) {
@@ -141,7 +141,7 @@ struct NewTopic {
   CreateTopicsResponse::CreatableTopicResult result;
 };
 
-Result<NewTopic> create_topic(const DecideContext& context, const Topic& topic) {
+Result<NewTopic> create_topic(const DecideContext& context, const WantedTopic& topic) {
   ASSIGN_OR_RETURN(const config::ConfigMap configs, topic_configs(topic));
   ASSIGN_OR_RETURN(const Assignments assignments, topic.assignments.empty()
                                                       ? automatic_assignments(context, topic)
@@ -190,17 +190,17 @@ Result<void> check_name(const DecideContext& context, const std::string& name,
   return collisions.check_and_add(name);
 }
 
-std::set<std::string> find_duplicates(const std::vector<Topic>& topics) {
+std::set<std::string> find_duplicates(const std::vector<WantedTopic>& topics) {
   std::set<std::string> seen;
   std::set<std::string> duplicates;
-  for (const Topic& topic : topics)
+  for (const WantedTopic& topic : topics)
     if (!seen.insert(topic.name).second) duplicates.insert(topic.name);
   return duplicates;
 }
 
 std::int64_t count_partitions(const DecideContext& context, const CreateTopicsRequest& request) {
   std::int64_t total = 0;
-  for (const Topic& topic : request.topics) {
+  for (const WantedTopic& topic : request.topics) {
     if (!topic.assignments.empty())
       total += static_cast<std::int64_t>(topic.assignments.size());
     else
@@ -234,7 +234,7 @@ Result<void> validate_topic_name(std::string_view name) {
 ControllerResult<CreateTopicsResponse> decide(const DecideContext& context,
                                               const CreateTopicsRequest& request) {
   ControllerResult<CreateTopicsResponse> out;
-  const auto refuse = [&](const Topic& topic, const Error& why) {
+  const auto refuse = [&](const WantedTopic& topic, const Error& why) {
     CreateTopicsResponse::CreatableTopicResult result;
     result.name = topic.name;
     result.error_code = static_cast<std::int16_t>(why.code);
@@ -245,7 +245,7 @@ ControllerResult<CreateTopicsResponse> decide(const DecideContext& context,
   const std::set<std::string> duplicates = find_duplicates(request.topics);
   std::set<std::string> answered;
   Collisions collisions(context.image.topics);
-  for (const Topic& topic : request.topics) {
+  for (const WantedTopic& topic : request.topics) {
     if (!answered.insert(topic.name).second) continue;
     if (too_many) {
       refuse(topic, error(ErrorCode::kPolicyViolation,

@@ -14,10 +14,6 @@ using metadata::kNoLeader;
 using metadata::LeaderRecoveryState;
 using protocol::PartitionChangeRecord;
 
-bool contains(const std::vector<BrokerId>& ids, BrokerId id) {
-  return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
 bool contains_all(const std::vector<BrokerId>& ids, const std::vector<BrokerId>& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](BrokerId id) { return contains(ids, id); });
 }

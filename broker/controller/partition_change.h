@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -8,6 +9,10 @@
 #include "broker/metadata/image.h"
 
 namespace broker::controller {
+
+inline bool contains(const std::vector<BrokerId>& ids, BrokerId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
 
 enum class Election {
   kPreferred,  // the first replica, if it can

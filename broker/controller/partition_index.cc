@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "broker/controller/partition_change.h"
+
 namespace broker::controller {
 namespace {
 
@@ -21,10 +23,6 @@ std::vector<BrokerId> members_of(const PartitionRegistration& partition) {
 
 bool is_imbalanced(const PartitionRegistration& partition) {
   return !partition.replicas.empty() && partition.leader != partition.replicas.front();
-}
-
-bool is_reassigning(const PartitionRegistration& partition) {
-  return !partition.adding_replicas.empty() || !partition.removing_replicas.empty();
 }
 
 }  // namespace

@@ -17,10 +17,6 @@ using protocol::ListPartitionReassignmentsRequest;
 using protocol::ListPartitionReassignmentsResponse;
 using Change = Result<std::optional<protocol::PartitionChangeRecord>>;
 
-bool contains(const std::vector<BrokerId>& ids, BrokerId id) {
-  return std::find(ids.begin(), ids.end(), id) != ids.end();
-}
-
 /// What is in `ids` and not in `others`, sorted.
 std::vector<BrokerId> difference(std::vector<BrokerId> ids, const std::vector<BrokerId>& others) {
   std::erase_if(ids, [&](BrokerId id) { return contains(others, id); });

@@ -12,7 +12,7 @@
 namespace broker::controller {
 namespace {
 
-constexpr int kBrokers = 6;
+constexpr int kManyBrokers = 6;
 constexpr int kTopics = 2000;
 constexpr int kPartitionsPerTopic = 50;
 constexpr int kPartitions = kTopics * kPartitionsPerTopic;
@@ -37,7 +37,7 @@ struct Scale : ::testing::Test {
   Scale() : quorum(1) {
     quorum.elect(0);
     quorum.commit();
-    for (int id = 0; id < kBrokers; ++id) {
+    for (int id = 0; id < kManyBrokers; ++id) {
       quorum.ask(World::registration(id));
       beat(id);
     }
@@ -61,7 +61,8 @@ struct Scale : ::testing::Test {
     topic.num_partitions = -1;
     topic.replication_factor = -1;
     for (std::int32_t p = 0; p < kPartitionsPerTopic; ++p)
-      topic.assignments.push_back({p, {p % kBrokers, (p + 1) % kBrokers, (p + 2) % kBrokers}});
+      topic.assignments.push_back(
+          {p, {p % kManyBrokers, (p + 1) % kManyBrokers, (p + 2) % kManyBrokers}});
     ASSERT_EQ(quorum.ask(request).topics[0].error_code, 0);
   }
 
@@ -72,7 +73,7 @@ struct Scale : ::testing::Test {
 TEST_F(Scale, ABrokersDeathASnapshotAndMemoryOfAHundredThousandPartitions) {
   note("bytes per partition, image of an observer plus image and index of the controller",
        bytes_per_partition);
-  for (int id = 1; id < kBrokers; ++id) beat(id);
+  for (int id = 1; id < kManyBrokers; ++id) beat(id);
   const std::size_t leaderless = quorum.image().topics.by_id.size();
   EXPECT_EQ(leaderless, static_cast<std::size_t>(kTopics));
 

@@ -15,9 +15,9 @@ namespace broker::handlers {
 namespace {
 
 using metadata::ConfigResourceType;
-using DescribeRequest = protocol::DescribeConfigsRequest;
-using DescribeResponse = protocol::DescribeConfigsResponse;
-using DescribeResult = DescribeResponse::DescribeConfigsResult;
+using protocol::DescribeConfigsRequest;
+using protocol::DescribeConfigsResponse;
+using ConfigsResult = DescribeConfigsResponse::DescribeConfigsResult;
 
 /// Where there is no detail, clients know the error's own words.
 std::optional<std::string> message_of(const Error& error) {
@@ -78,9 +78,9 @@ Result<std::vector<metadata::EffectiveConfig>> describe(const Services& services
                "Unsupported resource type: " + std::to_string(static_cast<int>(type))};
 }
 
-DescribeResponse::DescribeConfigsResourceResult describe_key(metadata::EffectiveConfig config,
-                                                             bool include_synonyms) {
-  DescribeResponse::DescribeConfigsResourceResult result;
+DescribeConfigsResponse::DescribeConfigsResourceResult describe_key(
+    metadata::EffectiveConfig config, bool include_synonyms) {
+  DescribeConfigsResponse::DescribeConfigsResourceResult result;
   result.name = std::move(config.name);
   result.value = std::move(config.value);
   result.read_only = config.read_only;
@@ -97,10 +97,10 @@ DescribeResponse::DescribeConfigsResourceResult describe_key(metadata::Effective
   return result;
 }
 
-DescribeResult describe_resource(const Services& services, const Access& access,
-                                 const DescribeRequest::DescribeConfigsResource& resource,
-                                 bool include_synonyms) {
-  DescribeResult result;
+ConfigsResult describe_resource(const Services& services, const Access& access,
+                                const DescribeConfigsRequest::DescribeConfigsResource& resource,
+                                bool include_synonyms) {
+  ConfigsResult result;
   result.resource_type = resource.resource_type;
   result.resource_name = resource.resource_name;
   result.error_message = std::nullopt;
@@ -170,9 +170,9 @@ void alter(Services& services, Call<Request> call) {
 
 }  // namespace
 
-void handle_describe_configs(Services& services, Call<DescribeRequest> call) {
+void handle_describe_configs(Services& services, Call<DescribeConfigsRequest> call) {
   const Access access(services, call);
-  DescribeResponse response;
+  DescribeConfigsResponse response;
   for (const auto& resource : call.request.resources) {
     response.results.push_back(
         describe_resource(services, access, resource, call.request.include_synonyms));

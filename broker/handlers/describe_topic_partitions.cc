@@ -12,14 +12,14 @@
 namespace broker::handlers {
 namespace {
 
-using Request = protocol::DescribeTopicPartitionsRequest;
-using Response = protocol::DescribeTopicPartitionsResponse;
-using TopicAnswer = Response::DescribeTopicPartitionsResponseTopic;
-using PartitionAnswer = Response::DescribeTopicPartitionsResponsePartition;
+using protocol::DescribeTopicPartitionsRequest;
+using protocol::DescribeTopicPartitionsResponse;
+using TopicPart = DescribeTopicPartitionsResponse::DescribeTopicPartitionsResponseTopic;
+using PartitionAnswer = DescribeTopicPartitionsResponse::DescribeTopicPartitionsResponsePartition;
 
-PartitionAnswer describe(const metadata::MetadataImage& image, std::int32_t index,
-                         const metadata::PartitionRegistration& partition,
-                         const std::string& listener) {
+PartitionAnswer describe_partition(const metadata::MetadataImage& image, std::int32_t index,
+                                   const metadata::PartitionRegistration& partition,
+                                   const std::string& listener) {
   PartitionAnswer answer;
   answer.partition_index = index;
   answer.leader_id = partition.leader.value;
@@ -37,8 +37,8 @@ PartitionAnswer describe(const metadata::MetadataImage& image, std::int32_t inde
   return answer;
 }
 
-TopicAnswer refused(ErrorCode error, const std::string& name) {
-  TopicAnswer answer;
+TopicPart refused(ErrorCode error, const std::string& name) {
+  TopicPart answer;
   answer.error_code = wire(error);
   answer.name = name;
   const bool exists_or_not = error == ErrorCode::kUnknownTopicOrPartition;
@@ -49,7 +49,7 @@ TopicAnswer refused(ErrorCode error, const std::string& name) {
 /// One page: topics in the order of their names, from where the last page ended.
 class Page {
  public:
-  Page(const Services& services, const Call<Request>& call)
+  Page(const Services& services, const Call<DescribeTopicPartitionsRequest>& call)
       : access_(services, call),
         request_(call.request),
         listener_(call.session().listener),
@@ -67,7 +67,7 @@ class Page {
            });
   }
 
-  Response make() {
+  DescribeTopicPartitionsResponse make() {
     const std::string from = request_.cursor ? request_.cursor->topic_name : "";
     if (request_.topics.empty()) {
       const auto& ids = access_.image().topics.ids;
@@ -81,7 +81,7 @@ class Page {
     std::set<std::string> wanted;
     for (const auto& topic : request_.topics)
       if (topic.name >= from) wanted.insert(topic.name);
-    std::vector<TopicAnswer> denied;
+    std::vector<TopicPart> denied;
     for (const std::string& name : wanted) {
       if (!access_.may(AclOperation::kDescribe, ResourceType::kTopic, name))
         denied.push_back(refused(ErrorCode::kTopicAuthorizationFailed, name));
@@ -107,7 +107,7 @@ class Page {
     }
     const bool goes_on = request_.cursor && request_.cursor->topic_name == name;
     const std::int32_t first = goes_on ? request_.cursor->partition_index : 0;
-    TopicAnswer& answer = response_.topics.emplace_back();
+    TopicPart& answer = response_.topics.emplace_back();
     answer.name = name;
     answer.topic_id = topic->id;
     answer.is_internal = is_internal_topic(name);
@@ -115,35 +115,36 @@ class Page {
     for (const auto& [index, partition] : topic->partitions) {
       if (index < first) continue;
       if (room_ == 0) return end_at(name, index);
-      answer.partitions.push_back(describe(access_.image(), index, partition, listener_));
+      answer.partitions.push_back(describe_partition(access_.image(), index, partition, listener_));
       --room_;
     }
     return true;
   }
 
-  void with_operations(TopicAnswer& answer) const {
+  void with_operations(TopicPart& answer) const {
     answer.topic_authorized_operations =
         access_.authorized_operations(ResourceType::kTopic, *answer.name);
   }
 
   bool end_at(const std::string& name, std::int32_t partition) {
-    response_.next_cursor = Response::Cursor{name, partition};
+    response_.next_cursor = DescribeTopicPartitionsResponse::Cursor{name, partition};
     return false;
   }
 
   const Access access_;
-  const Request& request_;
+  const DescribeTopicPartitionsRequest& request_;
   const std::string listener_;
   std::size_t room_;  // partitions that still fit
-  Response response_;
+  DescribeTopicPartitionsResponse response_;
 };
 
 }  // namespace
 
-void handle_describe_topic_partitions(Services& services, Call<Request> call) {
+void handle_describe_topic_partitions(Services& services,
+                                      Call<DescribeTopicPartitionsRequest> call) {
   Page page(services, call);
   if (!page.cursor_is_valid()) {
-    Response response;
+    DescribeTopicPartitionsResponse response;
     for (const auto& topic : call.request.topics)
       response.topics.push_back(refused(ErrorCode::kInvalidRequest, topic.name));
     return call.reply(response);

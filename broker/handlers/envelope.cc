@@ -9,20 +9,20 @@
 namespace broker::handlers {
 namespace {
 
-using Request = protocol::EnvelopeRequest;
-using Response = protocol::EnvelopeResponse;
+using protocol::EnvelopeRequest;
+using protocol::EnvelopeResponse;
 
 /// The framed answer without its size.
-Response sealed(const Slices& framed) {
+EnvelopeResponse sealed(const Slices& framed) {
   std::string bytes;
   for (const Slice& piece : framed) bytes += piece.view();
-  Response response;
+  EnvelopeResponse response;
   response.response_data =
       Slice::copy_of(std::string_view(bytes).substr(protocol::kFrameSizeBytes));
   return response;
 }
 
-Result<controller::Unwrapped> open(const Services& services, const Call<Request>& call) {
+Result<controller::Unwrapped> open(const Services& services, const Call<EnvelopeRequest>& call) {
   // The broker looks for the controller anew, and nothing of the request was done.
   if (services.quorum_leader->get()->leader != services.config.node_id) {
     return ErrorCode::kNotController;
@@ -39,10 +39,10 @@ Result<controller::Unwrapped> open(const Services& services, const Call<Request>
 
 }  // namespace
 
-void handle_envelope(Services& services, Call<Request> call) {
+void handle_envelope(Services& services, Call<EnvelopeRequest> call) {
   if (!check_cluster_access(services, call, AclOperation::kClusterAction)) return;
   auto inside = open(services, call);
-  if (!inside.ok()) return call.reply(refused<Response>(inside.error()));
+  if (!inside.ok()) return call.reply(refused<EnvelopeResponse>(inside.error()));
   auto session = std::make_shared<server::Session>(call.session());
   session->principal = std::move(inside->caller.principal);
   session->peer.host = std::move(inside->caller.host);
@@ -56,7 +56,7 @@ void handle_envelope(Services& services, Call<Request> call) {
   services.registry->on_request(
       std::move(request), server::Responder([call = std::move(call)](server::Reply reply) mutable {
         if (reply.kind == server::Reply::Kind::kSend) return call.reply(sealed(reply.framed));
-        call.reply(refused<Response>(Error{ErrorCode::kInvalidRequest, {}}));
+        call.reply(refused<EnvelopeResponse>(Error{ErrorCode::kInvalidRequest, {}}));
       }));
 }
 

@@ -15,8 +15,8 @@
 namespace broker::handlers {
 namespace {
 
-using Request = protocol::FetchRequest;
-using Response = protocol::FetchResponse;
+using protocol::FetchRequest;
+using protocol::FetchResponse;
 using replication::FetchResult;
 using replication::FetchSessionCache;
 using replication::SessionPartition;
@@ -24,14 +24,14 @@ using replication::SessionPartition;
 constexpr std::int16_t kFirstVersionWithTopicIds = 13;
 
 struct Fetch {
-  Call<Request> call;
+  Call<FetchRequest> call;
   FetchSessionCache::Fetch session;
   std::vector<FetchResult> results;  // by index of session.partitions
   std::vector<std::size_t> planned;  // plan index -> session index
 };
 
-replication::SessionRequest session_request(const Call<Request>& call, bool replica) {
-  const Request& request = call.request;
+replication::SessionRequest session_request(const Call<FetchRequest>& call, bool replica) {
+  const FetchRequest& request = call.request;
   replication::SessionRequest session;
   session.session_id = request.session_id;
   session.session_epoch = request.session_epoch;
@@ -55,8 +55,8 @@ replication::SessionRequest session_request(const Call<Request>& call, bool repl
   return session;
 }
 
-void reply_error(Call<Request> call, ErrorCode error) {
-  Response response;
+void reply_error(Call<FetchRequest> call, ErrorCode error) {
+  FetchResponse response;
   response.error_code = wire(error);
   call.reply(response);
 }
@@ -79,7 +79,7 @@ Result<replication::TopicIdPartition> resolve(const Access& access, const Sessio
 }
 
 replication::FetchPlan make_plan(const Services& services, const Access& access, Fetch& fetch) {
-  const Request& request = fetch.call.request;
+  const FetchRequest& request = fetch.call.request;
   replication::FetchPlan plan;
   const std::int32_t replica_id =
       fetch.call.version() >= 15 ? request.replica_state.replica_id : request.replica_id;
@@ -113,9 +113,9 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   return plan;
 }
 
-Response::PartitionData answer_for(std::int32_t partition, FetchResult& result,
-                                   std::int16_t version) {
-  Response::PartitionData data;
+FetchResponse::PartitionData answer_for(std::int32_t partition, FetchResult& result,
+                                        std::int16_t version) {
+  FetchResponse::PartitionData data;
   data.partition_index = partition;
   data.error_code = wire(result.error);
   data.high_watermark = result.high_watermark.value;
@@ -154,7 +154,7 @@ void finish(Services& services, Fetch& fetch) {
   auto& cache = services.fetch_sessions(fetch.call.strand());
   const auto session = cache.finish(fetch.session, outcomes, fetch.call.strand().now());
 
-  Response response;
+  FetchResponse response;
   response.session_id = session.session_id;
   const auto state = services.state.get();
   for (std::size_t i = 0; i < fetch.results.size(); ++i) {
@@ -176,10 +176,10 @@ void finish(Services& services, Fetch& fetch) {
 }
 
 /// A follower's fetch. Without the right every partition that it names is refused, as in Kafka.
-void serve_replica(Services& services, Call<Request> call) {
+void serve_replica(Services& services, Call<FetchRequest> call) {
   const Access access(services, call);
   if (!access.may_on_cluster(AclOperation::kClusterAction)) {
-    Response response;
+    FetchResponse response;
     for (const auto& topic : call.request.topics) {
       auto& answer = response.responses.emplace_back();
       answer.topic_id = topic.topic_id;
@@ -194,12 +194,12 @@ void serve_replica(Services& services, Call<Request> call) {
   auto request = std::move(call.request);
   services.replicas->serve_replica(
       std::move(request),
-      [call = std::move(call)](Response response) mutable { call.reply(response); });
+      [call = std::move(call)](FetchResponse response) mutable { call.reply(response); });
 }
 
 }  // namespace
 
-void handle_fetch(Services& services, Call<Request> call) {
+void handle_fetch(Services& services, Call<FetchRequest> call) {
   if (is_controller_listener(services, call.session().listener)) {
     return handle_metadata_fetch(services, std::move(call));
   }

@@ -11,7 +11,7 @@ namespace broker::handlers {
 namespace {
 
 template <class Request>
-bool refused(Services& services, Call<Request>& call) {
+bool refuse_outsider(Services& services, Call<Request>& call) {
   const Access access(services, call);
   if (access.may(AclOperation::kRead, ResourceType::kGroup, call.request.group_id)) return false;
   typename Request::Response response;
@@ -23,28 +23,28 @@ bool refused(Services& services, Call<Request>& call) {
 }  // namespace
 
 void handle_join_group(Services& services, Call<protocol::JoinGroupRequest> call) {
-  if (refused(services, call)) return;
+  if (refuse_outsider(services, call)) return;
   auto context = group_context(call);
   auto request = std::move(call.request);
   services.groups->join_group(std::move(context), std::move(request), reply_to(std::move(call)));
 }
 
 void handle_sync_group(Services& services, Call<protocol::SyncGroupRequest> call) {
-  if (refused(services, call)) return;
+  if (refuse_outsider(services, call)) return;
   auto context = group_context(call);
   auto request = std::move(call.request);
   services.groups->sync_group(std::move(context), std::move(request), reply_to(std::move(call)));
 }
 
 void handle_heartbeat(Services& services, Call<protocol::HeartbeatRequest> call) {
-  if (refused(services, call)) return;
+  if (refuse_outsider(services, call)) return;
   auto context = group_context(call);
   auto request = std::move(call.request);
   services.groups->heartbeat(std::move(context), std::move(request), reply_to(std::move(call)));
 }
 
 void handle_leave_group(Services& services, Call<protocol::LeaveGroupRequest> call) {
-  if (refused(services, call)) return;
+  if (refuse_outsider(services, call)) return;
   auto context = group_context(call);
   auto request = std::move(call.request);
   services.groups->leave_group(std::move(context), std::move(request), reply_to(std::move(call)));

@@ -14,14 +14,13 @@
 namespace broker::handlers {
 namespace {
 
-using Response = protocol::MetadataResponse;
-using TopicAnswer = Response::MetadataResponseTopic;
+using protocol::MetadataResponse;
+using TopicAnswer = MetadataResponse::MetadataResponseTopic;
 
-Response::MetadataResponsePartition describe(const metadata::MetadataImage& image,
-                                             std::int32_t index,
-                                             const metadata::PartitionRegistration& partition,
-                                             const std::string& listener) {
-  Response::MetadataResponsePartition answer;
+MetadataResponse::MetadataResponsePartition describe(
+    const metadata::MetadataImage& image, std::int32_t index,
+    const metadata::PartitionRegistration& partition, const std::string& listener) {
+  MetadataResponse::MetadataResponsePartition answer;
   answer.partition_index = index;
   answer.leader_id = partition.leader.value;
   answer.leader_epoch = partition.leader_epoch.value;
@@ -97,12 +96,12 @@ TopicAnswer answer_by_name(const Access& access, const std::string& name,
 }
 
 /// What the image says now. `to_create`: topics that are not there and may be created.
-Response answer(Services& services, const Call<protocol::MetadataRequest>& call,
-                std::set<std::string>& to_create) {
+MetadataResponse answer(Services& services, const Call<protocol::MetadataRequest>& call,
+                        std::set<std::string>& to_create) {
   const Access access(services, call);
   const auto& image = access.image();
   const auto& wanted = call.request.topics;
-  Response response;
+  MetadataResponse response;
 
   for (const auto& [id, broker] : image.cluster.brokers) {
     const auto* endpoint = broker.find_endpoint(call.session().listener);
@@ -149,7 +148,7 @@ Response answer(Services& services, const Call<protocol::MetadataRequest>& call,
 
 void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
   std::set<std::string> to_create;
-  const Response response = answer(services, call, to_create);
+  const MetadataResponse response = answer(services, call, to_create);
   if (to_create.empty()) return call.reply(response);
   const Asker asker = asker_of(services, call);
   auto_create_topics(services, asker, to_create, [&services, call = std::move(call)]() mutable {

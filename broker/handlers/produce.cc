@@ -15,22 +15,22 @@
 namespace broker::handlers {
 namespace {
 
-using Request = protocol::ProduceRequest;
-using Response = protocol::ProduceResponse;
+using protocol::ProduceRequest;
+using protocol::ProduceResponse;
 
 /// Kafka's own admin client may repair internal topics; nobody else may write them.
 constexpr std::string_view kAdminClientId = "__admin_client";
 
 struct Produce {
-  Call<Request> call;
-  Response response;
+  Call<ProduceRequest> call;
+  ProduceResponse response;
   std::vector<Slot> slots;  // of the plan's partitions
   bool failed = false;      // some partition was refused before the log was asked
 };
 
-void refuse(Produce& produce, Response::TopicProduceResponse& topic, std::int32_t index,
+void refuse(Produce& produce, ProduceResponse::TopicProduceResponse& topic, std::int32_t index,
             const Error& error) {
-  Response::PartitionProduceResponse partition;
+  ProduceResponse::PartitionProduceResponse partition;
   partition.index = index;
   partition.error_code = wire(error.code);
   partition.base_offset = -1;
@@ -47,7 +47,7 @@ bool is_transactional(const Slice& records) {
 
 /// What the partitions ask about this producer's transaction (KIP-890): with Produce 12 the client
 /// leaves it to them to add themselves to it, since 11 it understands that they were not.
-std::optional<replication::TransactionCheck> transaction_of(const Call<Request>& call) {
+std::optional<replication::TransactionCheck> transaction_of(const Call<ProduceRequest>& call) {
   if (!call.request.transactional_id) return std::nullopt;
   replication::TransactionCheck check;
   check.transactional_id = *call.request.transactional_id;
@@ -58,7 +58,7 @@ std::optional<replication::TransactionCheck> transaction_of(const Call<Request>&
 
 Result<replication::TopicIdPartition> check(const Produce& produce,
                                             const Result<const metadata::TopicImage*>& topic,
-                                            const Request::PartitionProduceData& data) {
+                                            const ProduceRequest::PartitionProduceData& data) {
   if (!topic.ok()) return topic.error();
   if (is_internal_topic((*topic)->name) && produce.call.client_id() != kAdminClientId) {
     return Error{ErrorCode::kInvalidTopicException,
@@ -137,7 +137,7 @@ void finish(Services& services, Produce& produce, replication::Acks acks) {
   produce.call.reply(produce.response);
 }
 
-void refuse_all(Call<Request> call, ErrorCode error) {
+void refuse_all(Call<ProduceRequest> call, ErrorCode error) {
   Produce produce{std::move(call), {}, {}};
   for (const auto& topic : produce.call.request.topic_data) {
     auto& answer = produce.response.responses.emplace_back();
@@ -150,7 +150,7 @@ void refuse_all(Call<Request> call, ErrorCode error) {
 
 }  // namespace
 
-void handle_produce(Services& services, Call<Request> call) {
+void handle_produce(Services& services, Call<ProduceRequest> call) {
   const Access access(services, call);
   const auto acks = replication::parse_acks(call.request.acks);
   if (!acks.ok()) return refuse_all(std::move(call), acks.error().code);

@@ -46,11 +46,11 @@ void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotReque
 
 namespace {
 
-using DescribeRequest = protocol::DescribeQuorumRequest;
-using DescribeResponse = protocol::DescribeQuorumResponse;
+using protocol::DescribeQuorumRequest;
+using protocol::DescribeQuorumResponse;
 
 /// Takes out what older versions do not have.
-void fit_to_version(DescribeResponse& response, std::int16_t version) {
+void fit_to_version(DescribeQuorumResponse& response, std::int16_t version) {
   if (version >= 2) return;
   response.nodes.clear();
   for (auto& topic : response.topics) {
@@ -63,21 +63,21 @@ void fit_to_version(DescribeResponse& response, std::int16_t version) {
 
 }  // namespace
 
-void handle_describe_quorum(Services& services, Call<DescribeRequest> call) {
+void handle_describe_quorum(Services& services, Call<DescribeQuorumRequest> call) {
   if (!check_cluster_access(services, call, AclOperation::kDescribe)) return;
   services.controller_strand->post([&services, call = std::move(call)]() mutable {
     auto request = std::move(call.request);
     const Asker asker = asker_of(services, call);
-    auto answer = [call = std::move(call)](Result<DescribeResponse> result) mutable {
-      auto response = result.ok() ? *result : refused<DescribeResponse>(result.error());
+    auto answer = [call = std::move(call)](Result<DescribeQuorumResponse> result) mutable {
+      auto response = result.ok() ? *result : refused<DescribeQuorumResponse>(result.error());
       fit_to_version(response, call.version());
       call.reply(response);
     };
     if (asker.here) return answer(services.metadata_log->describe_quorum(request));
-    services.router->route<DescribeRequest>(
+    services.router->route<DescribeQuorumRequest>(
         asker.caller, std::move(request),
-        [&services](const DescribeRequest& asked,
-                    controller::ControllerRouter::Answer<DescribeRequest> done) {
+        [&services](const DescribeQuorumRequest& asked,
+                    controller::ControllerRouter::Answer<DescribeQuorumRequest> done) {
           done(services.metadata_log->describe_quorum(asked));
         },
         std::move(answer));

@@ -13,13 +13,13 @@
 namespace broker::handlers {
 namespace {
 
-using DescribeResponse = protocol::DescribeUserScramCredentialsResponse;
-using DescribeResult = DescribeResponse::DescribeUserScramCredentialsResult;
+using protocol::DescribeUserScramCredentialsResponse;
+using UserResult = DescribeUserScramCredentialsResponse::DescribeUserScramCredentialsResult;
 
-std::map<std::string, DescribeResult> all_users(const metadata::MetadataImage& image) {
-  std::map<std::string, DescribeResult> users;
+std::map<std::string, UserResult> all_users(const metadata::MetadataImage& image) {
+  std::map<std::string, UserResult> users;
   for (const auto& [key, credential] : image.scram.credentials) {
-    DescribeResult& result = users[key.first];
+    UserResult& result = users[key.first];
     result.user = key.first;
     result.error_message = std::nullopt;
     result.credential_infos.push_back(
@@ -33,7 +33,7 @@ std::map<std::string, DescribeResult> all_users(const metadata::MetadataImage& i
 void handle_describe_scram(Services& services,
                            Call<protocol::DescribeUserScramCredentialsRequest> call) {
   const Access access(services, call);
-  DescribeResponse response;
+  DescribeUserScramCredentialsResponse response;
   response.error_message = std::nullopt;
   if (!access.may_on_cluster(AclOperation::kDescribe)) {
     response.error_code = wire(ErrorCode::kClusterAuthorizationFailed);
@@ -49,7 +49,7 @@ void handle_describe_scram(Services& services,
   std::map<std::string, int> times;
   for (const auto& user : *wanted) ++times[user.name];
   for (const auto& [name, count] : times) {
-    DescribeResult result;
+    UserResult result;
     if (count > 1) {
       result = {
           name,

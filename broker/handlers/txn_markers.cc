@@ -35,7 +35,7 @@ ErrorCode to_marker_error(ErrorCode error) {
   }
 }
 
-struct Gather {
+struct MarkerAnswers {
   WriteTxnMarkersResponse response;
   std::size_t left = 1;
   UniqueFunction<void(WriteTxnMarkersResponse)> done;
@@ -56,7 +56,7 @@ struct MarkerSlot {
 void write_markers(Services& services, WriteTxnMarkersRequest request,
                    UniqueFunction<void(WriteTxnMarkersResponse)> done) {
   const auto image = services.state.get()->image;
-  const auto gather = std::make_shared<Gather>();
+  const auto gather = std::make_shared<MarkerAnswers>();
   gather->done = std::move(done);
   std::vector<replication::ReplicaManager::MarkerPartition> plan;
   std::vector<MarkerSlot> slots;

@@ -10,22 +10,23 @@
 namespace broker::handlers {
 namespace {
 
-using Request = protocol::TxnOffsetCommitRequest;
-using Response = protocol::TxnOffsetCommitResponse;
+using protocol::TxnOffsetCommitRequest;
+using protocol::TxnOffsetCommitResponse;
 
 /// Since this version clients understand kTransactionAbortable; since the next one the group
 /// coordinator adds itself to the transaction (KIP-890).
 constexpr std::int16_t kFirstVersionWithAbortable = 4;
 constexpr std::int16_t kFirstVersionThatAdds = 5;
 
-void refuse(Response& response, const std::string& topic, std::int32_t partition, ErrorCode error) {
+void refuse(TxnOffsetCommitResponse& response, const std::string& topic, std::int32_t partition,
+            ErrorCode error) {
   if (response.topics.empty() || response.topics.back().name != topic)
     response.topics.push_back({topic, {}});
   response.topics.back().partitions.push_back({partition, wire(error)});
 }
 
 /// Answers of one topic stand together, whoever gave them.
-void merge(Response& into, Response from) {
+void merge(TxnOffsetCommitResponse& into, TxnOffsetCommitResponse from) {
   for (auto& topic : from.topics) {
     auto* same = &topic;
     for (auto& each : into.topics)
@@ -40,17 +41,17 @@ void merge(Response& into, Response from) {
 
 }  // namespace
 
-void handle_txn_offset_commit(Services& services, Call<Request> call) {
+void handle_txn_offset_commit(Services& services, Call<TxnOffsetCommitRequest> call) {
   const Access access(services, call);
-  Request& request = call.request;
+  TxnOffsetCommitRequest& request = call.request;
   ErrorCode for_all = ErrorCode::kNone;
   if (!access.may(AclOperation::kWrite, ResourceType::kTransactionalId, request.transactional_id))
     for_all = ErrorCode::kTransactionalIdAuthorizationFailed;
   else if (!access.may(AclOperation::kRead, ResourceType::kGroup, request.group_id))
     for_all = ErrorCode::kGroupAuthorizationFailed;
 
-  Response refused;
-  std::vector<Request::TxnOffsetCommitRequestTopic> topics;
+  TxnOffsetCommitResponse refused;
+  std::vector<TxnOffsetCommitRequest::TxnOffsetCommitRequestTopic> topics;
   for (auto& topic : request.topics) {
     const auto image = for_all == ErrorCode::kNone ? resolve_topic(access, topic.name, kZeroUuid,
                                                                    false, AclOperation::kRead)
@@ -74,12 +75,12 @@ void handle_txn_offset_commit(Services& services, Call<Request> call) {
   check.add_partition = call.version() >= kFirstVersionThatAdds;
   check.knows_abortable = call.version() >= kFirstVersionWithAbortable;
   auto passed_on = std::move(request);
-  services.groups->txn_offset_commit(
-      std::move(check), std::move(passed_on),
-      [call = std::move(call), refused = std::move(refused)](Response response) mutable {
-        merge(response, std::move(refused));
-        call.reply(response);
-      });
+  services.groups->txn_offset_commit(std::move(check), std::move(passed_on),
+                                     [call = std::move(call), refused = std::move(refused)](
+                                         TxnOffsetCommitResponse response) mutable {
+                                       merge(response, std::move(refused));
+                                       call.reply(response);
+                                     });
 }
 
 }  // namespace broker::handlers

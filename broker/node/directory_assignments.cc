@@ -8,7 +8,7 @@ namespace broker::node {
 namespace {
 
 constexpr auto kGather = std::chrono::milliseconds(10);  // the partitions of a new topic
-constexpr auto kRetry = std::chrono::milliseconds(500);
+constexpr auto kAssignAgain = std::chrono::milliseconds(500);
 constexpr std::size_t kMaxReplicas = 2250;  // in a request, as Kafka's brokers do
 
 protocol::AssignReplicasToDirsRequest to_request(
@@ -81,7 +81,7 @@ void DirectoryAssignments::on_answer(const Wanted& asked,
         {{"replicas", wanted_.size()},
          {"error", answer.ok() ? std::string(error_name(static_cast<ErrorCode>(answer->error_code)))
                                : to_string(answer.error())}});
-    return send_after(kRetry);
+    return send_after(kAssignAgain);
   }
   // An error of one replica means that it is no longer here: metadata will tell.
   for (const auto& [replica, directory] : asked) forget(replica, directory);

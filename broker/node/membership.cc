@@ -8,7 +8,7 @@
 namespace broker::node {
 namespace {
 
-constexpr auto kRetry = std::chrono::milliseconds(50);
+constexpr auto kRegisterAgain = std::chrono::milliseconds(50);
 /// While something waits for the controller's word, do not sit out a whole interval.
 constexpr auto kEager = std::chrono::milliseconds(10);
 
@@ -83,12 +83,13 @@ void Membership::on_registration(const Result<protocol::BrokerRegistrationRespon
               "the controller does not accept this broker: " + last_refusal_});
   }
   strand_.cancel(timer_);
-  timer_ = strand_.call_after(on_registered_ ? Duration(kRetry) : options_.heartbeat_interval,
-                              [this, alive = alive_] {
-                                if (!*alive) return;
-                                timer_ = io::kNoTimer;
-                                try_register();
-                              });
+  timer_ =
+      strand_.call_after(on_registered_ ? Duration(kRegisterAgain) : options_.heartbeat_interval,
+                         [this, alive = alive_] {
+                           if (!*alive) return;
+                           timer_ = io::kNoTimer;
+                           try_register();
+                         });
 }
 
 /// With the same incarnation: for the controller it is this very process, fenced or not.

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kMaxWait{500};
 constexpr std::chrono::milliseconds kFirstRetry{20};
-constexpr int kMaxDoublings = 2;  // observers find a new leader by asking around: 80 ms
+constexpr int kMaxRetryDoublings = 2;  // observers find a new leader by asking around: 80 ms
 
 }  // namespace
 
@@ -25,7 +25,7 @@ void MetadataLog::follow_after(Duration delay) {
 
 void MetadataLog::retry_fetch() {
   probing_ = true;
-  follow_after(kFirstRetry * (1 << std::min(fetch_failures_, kMaxDoublings)));
+  follow_after(kFirstRetry * (1 << std::min(fetch_failures_, kMaxRetryDoublings)));
 }
 
 /// The leader; for an observer that knows none one after the other of those who may know it.

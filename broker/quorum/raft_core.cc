@@ -17,7 +17,7 @@ constexpr Duration kTurn = milliseconds(25);
 constexpr Duration kTurnJitter = milliseconds(10);
 /// After a lost ballot, doubled with every further one.
 constexpr Duration kFirstBackoff = milliseconds(40);
-constexpr int kMaxDoublings = 8;
+constexpr int kMaxBackoffDoublings = 8;
 /// How far apart the successors that EndQuorumEpoch names stand.
 constexpr Duration kSuccession = milliseconds(50);
 
@@ -146,8 +146,9 @@ Duration RaftCore::election_timeout() {
 }
 
 Duration RaftCore::backoff() {
-  const Duration longest = std::min(options_.election_backoff_max,
-                                    kFirstBackoff * (1 << std::min(lost_ballots_, kMaxDoublings)));
+  const Duration longest =
+      std::min(options_.election_backoff_max,
+               kFirstBackoff * (1 << std::min(lost_ballots_, kMaxBackoffDoublings)));
   ++lost_ballots_;
   return longest / 4 + Duration(rng_.below(static_cast<std::uint64_t>(longest.count()) * 3 / 4));
 }

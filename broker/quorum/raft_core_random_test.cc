@@ -33,7 +33,7 @@ using Entries = std::vector<Entry>;
 class Cluster;
 
 /// A driver as dull as the real one: outputs wait for their election state to be durable.
-struct Node {
+struct RandomNode {
   Cluster& cluster;
   BrokerId id;
   std::unique_ptr<RaftCore> core;  // null while it is down
@@ -66,7 +66,7 @@ struct Node {
   void log_changed();
   void sync();
   void fetch();
-  void on_fetch(Node& from, int fetch, LogEnd at, LeaderEpoch epoch);
+  void on_fetch(RandomNode& from, int fetch, LogEnd at, LeaderEpoch epoch);
   void on_fetched(LeaderAndEpoch leader, ErrorCode error, std::optional<LogEnd> diverging,
                   Entries entries, Offset high_watermark);
   void truncate(std::size_t size);
@@ -81,7 +81,7 @@ class Cluster {
     const int size = 1 + 2 * static_cast<int>(rng.below(3));
     for (int i = 1; i <= size; ++i) initial_.voters.push_back(voter(i));
     for (int i = 1; i <= size + 1; ++i) {
-      nodes.push_back(std::make_unique<Node>(Node{*this, BrokerId{i}}));
+      nodes.push_back(std::make_unique<RandomNode>(RandomNode{*this, BrokerId{i}}));
     }
     initial_.kraft_version = 1;
     loss = rng.below(3) == 0 ? 0 : rng.below(20);
@@ -101,7 +101,7 @@ class Cluster {
   }
   Duration disk() { return std::chrono::microseconds(rng.below(faults ? 20000 : 2000)); }
   /// `deliver` runs at the node if it gets there; `lost` (may be null) at the sender if not.
-  void send(Node& from, Node& to, std::function<void()> deliver,
+  void send(RandomNode& from, RandomNode& to, std::function<void()> deliver,
             std::function<void()> lost = nullptr) {
     const bool cut = cut_off.contains(from.id) != cut_off.contains(to.id);
     if (cut || rng.below(100) < (faults ? loss : 0) || !to.core) {
@@ -114,7 +114,7 @@ class Cluster {
        });
   }
   /// A crash at the worst time: a vote is given, and nothing else was written since.
-  void maybe_restart(Node& node) {
+  void maybe_restart(RandomNode& node) {
     if (!faults || rng.below(8) != 0) return;
     at(Duration(0), [&node, incarnation = node.incarnation] {
       if (!node.core || node.incarnation != incarnation) return;
@@ -122,10 +122,10 @@ class Cluster {
       node.boot();
     });
   }
-  Node& node(BrokerId id) { return *nodes[static_cast<std::size_t>(id.value - 1)]; }
+  RandomNode& node(BrokerId id) { return *nodes[static_cast<std::size_t>(id.value - 1)]; }
 
   void misbehave() {
-    Node& node = *nodes[rng.below(nodes.size())];
+    RandomNode& node = *nodes[rng.below(nodes.size())];
     switch (rng.below(8)) {
       case 0:
         if (node.core) node.crash();
@@ -161,7 +161,7 @@ class Cluster {
     const Instant stop = now + time;
     while (!::testing::Test::HasFailure()) {
       Instant next = events_.empty() ? stop : events_.top().when;
-      Node* due = nullptr;
+      RandomNode* due = nullptr;
       for (auto& node : nodes) {
         if (node->core && node->wake < next) {
           next = node->wake;
@@ -201,11 +201,11 @@ class Cluster {
     }
     return text;
   }
-  void check_leader(const Node& node) {
+  void check_leader(const RandomNode& node) {
     const auto [found, added] = leaders_.emplace(node.core->epoch(), node.id);
     ASSERT_EQ(found->second, node.id) << "two leaders in epoch " << node.core->epoch().value;
   }
-  void check_committed(const Node& node, Offset high_watermark) {
+  void check_committed(const RandomNode& node, Offset high_watermark) {
     ASSERT_LE(high_watermark, node.end());
     for (std::int64_t i = node.committed.value; i < high_watermark.value; ++i) {
       const auto at = static_cast<std::size_t>(i);
@@ -221,7 +221,7 @@ class Cluster {
   std::uint64_t loss = 0;
   std::size_t batch = 1;  // entries per fetch
   std::set<BrokerId> cut_off;
-  std::vector<std::unique_ptr<Node>> nodes;
+  std::vector<std::unique_ptr<RandomNode>> nodes;
   Entries committed;
   const VoterSet& initial() const { return initial_; }
 
@@ -240,7 +240,7 @@ class Cluster {
   std::map<LeaderEpoch, BrokerId> leaders_;
 };
 
-CurrentVoters Node::current_voters() const {
+CurrentVoters RandomNode::current_voters() const {
   CurrentVoters current{cluster.initial()};
   for (std::size_t i = 0; i < log.size(); ++i) {
     if (!log[i].voters) continue;
@@ -249,14 +249,14 @@ CurrentVoters Node::current_voters() const {
   return current;
 }
 
-LogEnd Node::end_of_epoch(LeaderEpoch epoch) const {
+LogEnd RandomNode::end_of_epoch(LeaderEpoch epoch) const {
   const auto behind =
       std::find_if(log.begin(), log.end(), [&](const Entry& entry) { return entry.epoch > epoch; });
   if (behind == log.begin()) return {LeaderEpoch{0}, Offset{0}};
   return {std::prev(behind)->epoch, Offset{behind - log.begin()}};
 }
 
-void Node::boot() {
+void RandomNode::boot() {
   log.resize(synced);
   ++incarnation;
   core = std::make_unique<RaftCore>(RaftOptions{.self = key(), .seed = cluster.rng.next()}, stored,
@@ -265,7 +265,7 @@ void Node::boot() {
   run();
 }
 
-void Node::crash() {
+void RandomNode::crash() {
   core.reset();
   steps.clear();
   persisting = syncing = fetching = false;
@@ -273,12 +273,12 @@ void Node::crash() {
   ++incarnation;
 }
 
-void Node::run(std::function<void()> then) {
+void RandomNode::run(std::function<void()> then) {
   steps.push_back({core->take_output(), std::move(then)});
   drain();
 }
 
-void Node::drain() {
+void RandomNode::drain() {
   while (!persisting && !steps.empty()) {
     Step& step = steps.front();
     if (step.output.persist) {
@@ -299,7 +299,7 @@ void Node::drain() {
   if (core) wake = core->next_wake().value_or(Instant::max());
 }
 
-void Node::execute(const RaftOutput& output) {
+void RandomNode::execute(const RaftOutput& output) {
   if (output.role) {
     fetching = false;
     if (core->leads() && output.role->role == RaftRole::kLeader &&
@@ -312,7 +312,7 @@ void Node::execute(const RaftOutput& output) {
     std::visit(
         [&](const auto& message) {
           using Message = std::decay_t<decltype(message)>;
-          Node& to = cluster.node(message.to.id);
+          RandomNode& to = cluster.node(message.to.id);
           if constexpr (std::is_same_v<Message, SendVote>) {
             const auto fail = [this, message] {
               core->on_vote_failure(cluster.now, message.to.id, message.round,
@@ -357,7 +357,7 @@ void Node::execute(const RaftOutput& output) {
   fetch();
 }
 
-void Node::append(Entry entry) {
+void RandomNode::append(Entry entry) {
   const bool voters_changed = entry.voters.has_value();
   log.push_back(std::move(entry));
   core->on_log_end(log_end());
@@ -366,9 +366,9 @@ void Node::append(Entry entry) {
   run();
 }
 
-void Node::log_changed() { core->set_voters(cluster.now, current_voters()); }
+void RandomNode::log_changed() { core->set_voters(cluster.now, current_voters()); }
 
-void Node::sync() {
+void RandomNode::sync() {
   if (syncing) return;
   syncing = true;
   cluster.at(cluster.disk(), [this, in = incarnation, size = log.size()] {
@@ -381,7 +381,7 @@ void Node::sync() {
   });
 }
 
-void Node::truncate(std::size_t size) {
+void RandomNode::truncate(std::size_t size) {
   ASSERT_GE(size, static_cast<std::size_t>(committed.value)) << "truncates what is committed";
   log.resize(size);
   synced = std::min(synced, size);
@@ -391,7 +391,7 @@ void Node::truncate(std::size_t size) {
 
 /// Fetches while it follows and everything it has is synced. A follower that is no voter and knows
 /// no leader asks around.
-void Node::fetch() {
+void RandomNode::fetch() {
   if (!core || fetching || syncing || synced < log.size()) return;
   const bool asks_around = core->role() == RaftRole::kUnattached && !core->is_voter();
   if (core->role() != RaftRole::kFollower && !asks_around) return;
@@ -400,7 +400,7 @@ void Node::fetch() {
   const BrokerId target =
       asks_around ? BrokerId{1 + (id.value + any) % (others + 1)} : *core->leader().leader;
   fetching = true;
-  Node& to = cluster.node(target);
+  RandomNode& to = cluster.node(target);
   const LeaderEpoch epoch = core->epoch();
   const int number = ++fetches;
   const auto retry = [this, in = incarnation, number] {
@@ -419,7 +419,7 @@ void Node::fetch() {
       });
 }
 
-void Node::on_fetch(Node& from, int fetch, LogEnd at, LeaderEpoch epoch) {
+void RandomNode::on_fetch(RandomNode& from, int fetch, LogEnd at, LeaderEpoch epoch) {
   ErrorCode error = ErrorCode::kNone;
   std::optional<LogEnd> diverging;
   Entries entries;
@@ -460,8 +460,8 @@ void Node::on_fetch(Node& from, int fetch, LogEnd at, LeaderEpoch epoch) {
   });
 }
 
-void Node::on_fetched(LeaderAndEpoch leader, ErrorCode error, std::optional<LogEnd> diverging,
-                      Entries entries, Offset high_watermark) {
+void RandomNode::on_fetched(LeaderAndEpoch leader, ErrorCode error, std::optional<LogEnd> diverging,
+                            Entries entries, Offset high_watermark) {
   const LeaderEpoch epoch = core->epoch();
   core->on_leader_seen(cluster.now, leader);
   const bool still = core->epoch() == epoch && core->role() == RaftRole::kFollower &&
@@ -491,7 +491,7 @@ void Node::on_fetched(LeaderAndEpoch leader, ErrorCode error, std::optional<LogE
 
 /// One voter more or less, as KIP-853 allows it: nothing pending, and the leader's own epoch known
 /// committed.
-void Node::change_voters() {
+void RandomNode::change_voters() {
   const CurrentVoters current = current_voters();
   if (!core->high_watermark_known() || current.offset >= core->high_watermark()) return;
   VoterSet changed = current.set;

@@ -7,7 +7,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Instant kStart = Instant{} + 1h;
+constexpr Instant kBegin = Instant{} + 1h;
 constexpr BrokerEpoch kEpoch{5};
 constexpr TopicId kTopic{1, 1};
 
@@ -24,7 +24,7 @@ class Core : public ::testing::Test {
     options.self = BrokerId{2};
     return options;
   }
-  FetcherCore::Outgoing next(Instant now = kStart) {
+  FetcherCore::Outgoing next(Instant now = kBegin) {
     auto outgoing = core.next(kEpoch, now);
     EXPECT_TRUE(outgoing.has_value());
     return outgoing.value_or(FetcherCore::Outgoing{});
@@ -71,13 +71,13 @@ TEST_F(Core, OneRequestIsUnderWayButForANewPartition) {
   core.follow(key(0), at(0));
   answer(next(), {});
   const auto waiting = next();
-  EXPECT_FALSE(core.next(kEpoch, kStart));
+  EXPECT_FALSE(core.next(kEpoch, kBegin));
   core.follow(key(1), at(0));
   const auto urgent = next();
   EXPECT_EQ(named(urgent.request), std::vector{1});
   EXPECT_EQ(urgent.request.session_epoch, 2);
   core.follow(key(2), at(0));
-  EXPECT_FALSE(core.next(kEpoch, kStart));
+  EXPECT_FALSE(core.next(kEpoch, kBegin));
 }
 
 TEST_F(Core, AnAnswerForAPlaceThatWasLeftIsDropped) {
@@ -94,15 +94,15 @@ TEST_F(Core, APartitionInDifficultiesLeavesTheSessionUntilItsBackOffEnds) {
   core.follow(key(0), at(0));
   core.follow(key(1), at(0));
   answer(next(), {0});
-  core.delay(key(0), kStart);
+  core.delay(key(0), kBegin);
   const auto without = next();
   ASSERT_EQ(without.request.forgotten_topics_data.size(), 1u);
   EXPECT_EQ(without.request.forgotten_topics_data[0].partitions, std::vector{0});
-  EXPECT_EQ(*core.wake_at(), kStart + 10ms);
+  EXPECT_EQ(*core.wake_at(), kBegin + 10ms);
   answer(without, {});
-  EXPECT_EQ(named(next(kStart + 10ms).request), std::vector{0});
-  core.delay(key(0), kStart + 10ms);
-  EXPECT_EQ(*core.wake_at(), kStart + 30ms);  // twice as long
+  EXPECT_EQ(named(next(kBegin + 10ms).request), std::vector{0});
+  core.delay(key(0), kBegin + 10ms);
+  EXPECT_EQ(*core.wake_at(), kBegin + 30ms);  // twice as long
 }
 
 TEST_F(Core, ALostSessionIsBegunAnew) {
@@ -122,7 +122,7 @@ TEST_F(Core, ALostSessionIsBegunAnew) {
 TEST_F(Core, NothingIsAskedWhileAllWait) {
   core.follow(key(0), at(0));
   core.pause(key(0));
-  EXPECT_FALSE(core.next(kEpoch, kStart));
+  EXPECT_FALSE(core.next(kEpoch, kBegin));
   core.moved_to(key(0), at(3));
   EXPECT_EQ(named(next().request), std::vector{0});
 }

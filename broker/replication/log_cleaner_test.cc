@@ -14,7 +14,7 @@ using testing::batch;
 using testing::kOrders;
 using testing::TestBroker;
 
-constexpr int kPartitions = 3;
+constexpr int kTables = 3;
 
 /// Each batch in a segment of its own: the next one comes a millisecond later.
 Slice one_record(int i) {
@@ -27,7 +27,7 @@ class LogCleanerTest : public ::testing::Test {
  protected:
   void run(std::map<std::string, std::string> configs) {
     configs["segment.ms"] = "1";
-    broker.create_topic("orders", kOrders, kPartitions, configs);
+    broker.create_topic("orders", kOrders, kTables, configs);
     broker.start();
   }
   void fill(int partition, int records) {
@@ -45,14 +45,14 @@ class LogCleanerTest : public ::testing::Test {
 
 TEST_F(LogCleanerTest, CompactsWhatIsDueOnAllStrandsAndRemembersHowFar) {
   run({{"cleanup.policy", "compact"}});
-  for (int p = 0; p < kPartitions; ++p) fill(p, 10);
+  for (int p = 0; p < kTables; ++p) fill(p, 10);
   EXPECT_EQ(segments(0), 10u);
   broker.world.advance(14s);
   EXPECT_EQ(segments(0), 10u) << "log.cleaner.backoff.ms is not over";
   broker.world.advance(10s);
-  for (int p = 0; p < kPartitions; ++p) EXPECT_EQ(segments(p), 2u) << p;
+  for (int p = 0; p < kTables; ++p) EXPECT_EQ(segments(p), 2u) << p;
   const CleanerMetrics cleaner = broker.collect().cleaner.value();
-  EXPECT_EQ(cleaner.cleanings, kPartitions);
+  EXPECT_EQ(cleaner.cleanings, kTables);
   EXPECT_LT(cleaner.last_recopy_percent, 100.0);
   EXPECT_EQ(
       storage::read_offset_checkpoint(broker.fs(),
@@ -61,7 +61,7 @@ TEST_F(LogCleanerTest, CompactsWhatIsDueOnAllStrandsAndRemembersHowFar) {
       (storage::OffsetCheckpoint{
           {{"orders", 0}, Offset{9}}, {{"orders", 1}, Offset{9}}, {{"orders", 2}, Offset{9}}}));
   broker.world.advance(60s);
-  EXPECT_EQ(broker.collect().cleaner->cleanings, kPartitions) << "nothing is dirty";
+  EXPECT_EQ(broker.collect().cleaner->cleanings, kTables) << "nothing is dirty";
   EXPECT_EQ(broker.collect().cleaner->max_dirty_percent, 0);
 }
 
@@ -89,12 +89,12 @@ TEST_F(LogCleanerTest, LeavesOtherPoliciesAlone) {
 
 TEST_F(LogCleanerTest, GivesUpWhenTheBrokerStopsInTheMiddle) {
   run({{"cleanup.policy", "compact"}});
-  for (int p = 0; p < kPartitions; ++p) fill(p, 10);
+  for (int p = 0; p < kTables; ++p) fill(p, 10);
   broker.world.advance(15s);
   broker.stop();  // checks that all is closed
   broker.open();
   broker.start();
-  EXPECT_EQ(broker.collect().partitions.size(), std::size_t{kPartitions});
+  EXPECT_EQ(broker.collect().partitions.size(), std::size_t{kTables});
 }
 
 }  // namespace

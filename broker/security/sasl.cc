@@ -16,8 +16,6 @@ Error refused(std::string_view mechanism) {
                    std::string(mechanism)};
 }
 
-Bytes bytes_of(std::string_view text) { return Bytes(text.begin(), text.end()); }
-
 /// RFC 4616: authzid NUL authcid NUL password.
 class PlainServer final : public SaslServer {
  public:

@@ -13,6 +13,8 @@ namespace broker::security {
 
 using Bytes = std::vector<std::uint8_t>;
 
+inline Bytes bytes_of(std::string_view text) { return Bytes(text.begin(), text.end()); }
+
 /// The numbers are Kafka's (Describe/AlterUserScramCredentials, UserScramCredentialRecord).
 enum class ScramMechanism : std::int8_t { kUnknown = 0, kSha256 = 1, kSha512 = 2 };
 

@@ -21,8 +21,6 @@ std::string_view text_of(std::span<const std::uint8_t> token) {
   return {reinterpret_cast<const char*>(token.data()), token.size()};
 }
 
-Bytes bytes_of(std::string_view text) { return Bytes(text.begin(), text.end()); }
-
 Error failed(std::string detail) {
   return Error{ErrorCode::kSaslAuthenticationFailed, std::move(detail)};
 }

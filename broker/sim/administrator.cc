@@ -18,7 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::int8_t kTopic = 2, kBroker = 4;
+constexpr std::int8_t kTopicResource = 2, kBrokerResource = 4;
 constexpr std::int8_t kSet = 0, kDelete = 1;
 
 }  // namespace
@@ -92,20 +92,20 @@ void Administrator::reconfigure() {
   };
   // Never below two in-sync replicas where there are three: two keep what is acknowledged.
   static constexpr std::array<Change, 8> kChanges{
-      {{kTopic, kSet, "min.insync.replicas", "3"},
-       {kTopic, kSet, "min.insync.replicas", "2"},
-       {kTopic, kSet, "min.insync.replicas", "2"},
-       {kTopic, kSet, "segment.ms", "20000"},
-       {kTopic, kDelete, "segment.ms", nullptr},
-       {kTopic, kSet, "flush.messages", "1"},
-       {kTopic, kDelete, "flush.messages", nullptr},
-       {kBroker, kSet, "log.segment.bytes", "2097152"}}};
+      {{kTopicResource, kSet, "min.insync.replicas", "3"},
+       {kTopicResource, kSet, "min.insync.replicas", "2"},
+       {kTopicResource, kSet, "min.insync.replicas", "2"},
+       {kTopicResource, kSet, "segment.ms", "20000"},
+       {kTopicResource, kDelete, "segment.ms", nullptr},
+       {kTopicResource, kSet, "flush.messages", "1"},
+       {kTopicResource, kDelete, "flush.messages", nullptr},
+       {kBrokerResource, kSet, "log.segment.bytes", "2097152"}}};
   const Change& change = kChanges[rng_.below(kChanges.size())];
   if (plan_.nodes < 3 && std::string_view(change.key) == "min.insync.replicas") return;
   protocol::IncrementalAlterConfigsRequest request;
   protocol::IncrementalAlterConfigsRequest::AlterConfigsResource resource;
   resource.resource_type = change.type;
-  resource.resource_name = change.type == kTopic ? context_.topic : "";
+  resource.resource_name = change.type == kTopicResource ? context_.topic : "";
   protocol::IncrementalAlterConfigsRequest::AlterableConfig config;
   config.name = change.key;
   config.config_operation = change.operation;

@@ -5,7 +5,7 @@
 namespace broker::storage {
 namespace {
 
-constexpr std::size_t kChunkBytes = 1 << 20;
+constexpr std::size_t kScanBytes = 1 << 20;
 constexpr std::size_t kMagicEnd = 17;
 
 }  // namespace
@@ -17,7 +17,7 @@ Result<Slice> BatchScanner::window(std::size_t bytes) {
     return chunk_.sub(skip, chunk_.size() - skip);
   }
   ReadBuffer buffer(
-      std::max<std::size_t>(bytes, std::min<std::uint64_t>(kChunkBytes, end_ - position_)));
+      std::max<std::size_t>(bytes, std::min<std::uint64_t>(kScanBytes, end_ - position_)));
   ASSIGN_OR_RETURN(const std::size_t n, file_.read_at(position_, buffer.span()));
   chunk_ = buffer.slice(0, n);
   chunk_position_ = position_;

@@ -10,12 +10,14 @@
 #include "broker/record/batch_builder.h"
 #include "broker/record/record_iterator.h"
 #include "broker/storage/log_manager.h"
+#include "broker/storage/testing/fixture.h"
 
 namespace broker::storage {
 namespace {
 
-constexpr WallMs kNow = 1'767'225'600'000;
-constexpr const char* kDirectory = "/data";
+using testing::kNow;
+
+constexpr const char* kTables = "/tables";
 const TopicPartition kPartition{"table", 0};
 
 struct Written {
@@ -30,9 +32,9 @@ class CleanWorld {
  public:
   explicit CleanWorld(std::uint64_t seed) : scheduler_(seed), rng_(seed * 104729) {
     boot();
-    CHECK(fs_->create_directories(kDirectory).ok());
+    CHECK(fs_->create_directories(kTables).ok());
     CHECK(fs_->sync_directory("/").ok());
-    CHECK(write_meta_properties(*fs_, kDirectory, {"cluster", BrokerId{1}}).ok());
+    CHECK(write_meta_properties(*fs_, kTables, {"cluster", BrokerId{1}}).ok());
   }
 
   /// Runs until the disk was changed `crash_at` times, crashes, opens again, and checks. Returns
@@ -86,7 +88,7 @@ class CleanWorld {
 
   void open() {
     manager_.reset();
-    auto opened = LogManager::open(*fs_, {.directory = kDirectory, .seed = rng_.next()});
+    auto opened = LogManager::open(*fs_, {.directory = kTables, .seed = rng_.next()});
     if (!opened.ok()) return expect(false, to_string(opened.error()));
     manager_ = std::move(*opened);
     const auto failures = manager_->load([](const TopicPartition&) { return options(); }, kNow);
@@ -172,7 +174,7 @@ class CleanWorld {
       note(found, w);
     });
     expect(found == expected, "the table is not what was written");
-    for (const auto& name : fs_->list(std::string(kDirectory) + "/table-0").value()) {
+    for (const auto& name : fs_->list(std::string(kTables) + "/table-0").value()) {
       expect(!name.ends_with(".swap"), "an unfinished swap: " + name);
     }
   }
@@ -220,7 +222,7 @@ class CleanWorld {
 };
 
 /// Crashes the seed's script at each of its operations; from there on three more times at random.
-std::optional<std::string> crash_everywhere(std::uint64_t seed, bool power) {
+std::optional<std::string> crash_cleaning_everywhere(std::uint64_t seed, bool power) {
   Rng rng(seed);
   std::size_t cleanings = 0;
   for (std::uint64_t crash_at = 1;; ++crash_at) {
@@ -253,7 +255,7 @@ class CleanCrashTest : public ::testing::Test {
     if (const char* seed = std::getenv("SIM_SEED"))
       count = first = std::strtoull(seed, nullptr, 10);
     for (std::uint64_t seed = first; seed <= count && !HasFailure(); ++seed) {
-      if (const auto failure = crash_everywhere(seed, power)) ADD_FAILURE() << *failure;
+      if (const auto failure = crash_cleaning_everywhere(seed, power)) ADD_FAILURE() << *failure;
     }
   }
 };

@@ -9,11 +9,13 @@
 #include "broker/io/sim/disk.h"
 #include "broker/record/batch_builder.h"
 #include "broker/storage/log_manager.h"
+#include "broker/storage/testing/fixture.h"
 
 namespace broker::storage {
 namespace {
 
-constexpr WallMs kNow = 1'767'225'600'000;
+using testing::kNow;
+
 constexpr const char* kDirectory = "/data";
 constexpr int kOperations = 60;  // of one script
 

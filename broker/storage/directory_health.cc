@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kReserveName = "/.reserve";
 constexpr const char* kRoomName = "/.room.tmp";
-constexpr std::size_t kChunkBytes = 64 << 10;
+constexpr std::size_t kFillBytes = 64 << 10;
 /// A directory is no longer full when so many reserves fit beside the first: else it would be full
 /// again with the next batch, and its broker out of the ISRs and in again.
 constexpr std::size_t kRoomFactor = 4;
@@ -59,7 +59,7 @@ void DirectoryHealth::note_full() {
 Result<void> DirectoryHealth::fill(const std::string& path, std::size_t bytes) {
   ASSIGN_OR_RETURN(const auto file, fs_.open(path, io::OpenMode::kCreate));
   Rng rng(bytes);
-  std::vector<std::uint8_t> chunk(std::min(bytes, kChunkBytes));
+  std::vector<std::uint8_t> chunk(std::min(bytes, kFillBytes));
   for (std::uint8_t& byte : chunk) byte = static_cast<std::uint8_t>(rng.next());
   for (std::size_t at = 0; at < bytes; at += chunk.size()) {
     chunk.resize(std::min(chunk.size(), bytes - at));
@@ -76,7 +76,7 @@ void DirectoryHealth::set_reserve_aside() {
   if (there.ok() && there->size == reserve_bytes_ && !is_full()) return;
   Result<void> filled = reserve_bytes_ > 0 ? fill(reserve, reserve_bytes_) : Result<void>{};
   if (filled.ok() && is_full()) {
-    filled = fill(room, std::max(kRoomFactor * reserve_bytes_, kChunkBytes));
+    filled = fill(room, std::max(kRoomFactor * reserve_bytes_, kFillBytes));
     (void)fs_.remove(room);
   }
   if (filled.ok()) {

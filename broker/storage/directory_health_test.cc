@@ -14,7 +14,7 @@ using testing::kNow;
 using testing::make_batch;
 using State = DirectoryHealth::State;
 
-constexpr const char* kDirectory = "/disk/logs";
+constexpr const char* kLogs = "/disk/logs";
 constexpr std::size_t kReserve = 256 << 10;
 
 /// A log directory on a simulated disk with two logs and the metadata log.
@@ -22,8 +22,8 @@ class DirectoryHealthTest : public ::testing::Test {
  protected:
   DirectoryHealthTest() {
     set_log_sink([](LogLevel, std::string_view, std::string_view) {});
-    CHECK(fs_->create_directories(kDirectory).ok());
-    CHECK(write_meta_properties(*fs_, kDirectory, {"cluster", BrokerId{1}}).ok());
+    CHECK(fs_->create_directories(kLogs).ok());
+    CHECK(write_meta_properties(*fs_, kLogs, {"cluster", BrokerId{1}}).ok());
     open();
   }
   ~DirectoryHealthTest() override { set_log_sink(nullptr); }
@@ -32,8 +32,7 @@ class DirectoryHealthTest : public ::testing::Test {
     orders_ = payments_ = metadata_ = nullptr;
     manager_ = nullptr;
     manager_ =
-        LogManager::open(*fs_, {.directory = kDirectory, .seed = 1, .reserve_bytes = kReserve})
-            .value();
+        LogManager::open(*fs_, {.directory = kLogs, .seed = 1, .reserve_bytes = kReserve}).value();
     manager_->health().on_change([this] { changes_.push_back(health().state()); });
     ASSERT_TRUE(manager_->load([this](const auto&) { return options_; }, kNow).value().empty());
     orders_ = manager_->create({"orders", 0}, {1, 1}, options_, kNow).value();
@@ -107,7 +106,7 @@ TEST_F(DirectoryHealthTest, AFullDirectoryIsOnlineAgainOnlyWithRoomBesideTheRese
   leave(8 * kReserve);
   health().set_reserve_aside();
   EXPECT_EQ(health().state(), State::kOnline);
-  EXPECT_FALSE(fs_->exists(std::string(kDirectory) + "/.room.tmp"));
+  EXPECT_FALSE(fs_->exists(std::string(kLogs) + "/.room.tmp"));
 }
 
 TEST_F(DirectoryHealthTest, ASegmentThatMustBeRolledOnAFullDiskIsRolled) {
@@ -137,7 +136,7 @@ TEST_F(DirectoryHealthTest, AFailedWriteTakesTheWholeDirectoryOffline) {
   EXPECT_EQ(manager_->create({"new", 0}, {1, 4}, {}, kNow).code(), ErrorCode::kKafkaStorageError);
   EXPECT_EQ(manager_->checkpoint({}).code(), ErrorCode::kKafkaStorageError);
   EXPECT_FALSE(manager_->shut_down(BrokerEpoch{1}, kNow).ok());
-  EXPECT_FALSE(fs_->exists(std::string(kDirectory) + "/.kafka_cleanshutdown"));
+  EXPECT_FALSE(fs_->exists(std::string(kLogs) + "/.kafka_cleanshutdown"));
 }
 
 TEST_F(DirectoryHealthTest, AFailedSyncIsFinalEvenForLackOfSpace) {

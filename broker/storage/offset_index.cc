@@ -7,7 +7,7 @@
 namespace broker::storage {
 namespace {
 
-OffsetPosition decode(std::span<const std::uint8_t> entry, Offset base) {
+OffsetPosition decode_offset_entry(std::span<const std::uint8_t> entry, Offset base) {
   return {base + load_be<std::int32_t>(entry.data()), load_be<std::uint32_t>(entry.data() + 4)};
 }
 
@@ -33,7 +33,7 @@ Result<void> OffsetIndex::append(Offset offset, std::uint32_t position) {
 
 Result<OffsetPosition> OffsetIndex::lookup(Offset target) const {
   ASSIGN_OR_RETURN(const std::size_t n, file_.count_while([&](std::span<const std::uint8_t> e) {
-    return decode(e, base_offset_).offset <= target;
+    return decode_offset_entry(e, base_offset_).offset <= target;
   }));
   return n == 0 ? Result(OffsetPosition{base_offset_, 0}) : entry(n - 1);
 }
@@ -46,7 +46,7 @@ Result<std::optional<OffsetPosition>> OffsetIndex::last() const {
 
 Result<void> OffsetIndex::truncate_to(Offset offset) {
   ASSIGN_OR_RETURN(const std::size_t n, file_.count_while([&](std::span<const std::uint8_t> e) {
-    return decode(e, base_offset_).offset < offset;
+    return decode_offset_entry(e, base_offset_).offset < offset;
   }));
   return file_.truncate(n);
 }
@@ -54,7 +54,7 @@ Result<void> OffsetIndex::truncate_to(Offset offset) {
 Result<OffsetPosition> OffsetIndex::entry(std::size_t i) const {
   std::array<std::uint8_t, kEntryBytes> entry;
   RETURN_IF_ERROR(file_.read(i, entry));
-  return decode(entry, base_offset_);
+  return decode_offset_entry(entry, base_offset_);
 }
 
 }  // namespace broker::storage

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kSuffix = ".checkpoint";
 constexpr std::string_view kPartSuffix = ".checkpoint.part";
-constexpr std::string_view kDeletedSuffix = ".checkpoint.deleted";
+constexpr std::string_view kDeletedCheckpointSuffix = ".checkpoint.deleted";
 constexpr std::size_t kOffsetDigits = 20;
 constexpr std::size_t kEpochDigits = 10;
 
@@ -49,7 +49,7 @@ Result<std::vector<SnapshotId>> list_snapshots(io::FileSystem& fs, const std::st
 Result<void> remove_unfinished_snapshots(io::FileSystem& fs, const std::string& directory) {
   ASSIGN_OR_RETURN(const auto names, fs.list(directory));
   for (const std::string& name : names) {
-    if (!name.ends_with(kPartSuffix) && !name.ends_with(kDeletedSuffix)) continue;
+    if (!name.ends_with(kPartSuffix) && !name.ends_with(kDeletedCheckpointSuffix)) continue;
     RETURN_IF_ERROR(fs.remove(directory + "/" + name));
   }
   return {};

@@ -7,7 +7,7 @@
 namespace broker::storage {
 namespace {
 
-TimePosition decode(std::span<const std::uint8_t> entry, Offset base) {
+TimePosition decode_time_entry(std::span<const std::uint8_t> entry, Offset base) {
   return {load_be<std::int64_t>(entry.data()), base + load_be<std::int32_t>(entry.data() + 8)};
 }
 
@@ -34,7 +34,7 @@ Result<void> TimeIndex::append(WallMs timestamp, Offset offset) {
 
 Result<TimePosition> TimeIndex::lookup(WallMs target) const {
   ASSIGN_OR_RETURN(const std::size_t n, file_.count_while([&](std::span<const std::uint8_t> e) {
-    return decode(e, base_offset_).timestamp <= target;
+    return decode_time_entry(e, base_offset_).timestamp <= target;
   }));
   return n == 0 ? Result(TimePosition{-1, base_offset_}) : entry(n - 1);
 }
@@ -48,7 +48,7 @@ Result<std::optional<TimePosition>> TimeIndex::last() const {
 Result<void> TimeIndex::truncate_to(Offset offset) {
   // Timestamps and offsets rise together, so the entries to keep are a prefix.
   ASSIGN_OR_RETURN(const std::size_t n, file_.count_while([&](std::span<const std::uint8_t> e) {
-    return decode(e, base_offset_).offset < offset;
+    return decode_time_entry(e, base_offset_).offset < offset;
   }));
   return file_.truncate(n);
 }
@@ -56,7 +56,7 @@ Result<void> TimeIndex::truncate_to(Offset offset) {
 Result<TimePosition> TimeIndex::entry(std::size_t i) const {
   std::array<std::uint8_t, kEntryBytes> entry;
   RETURN_IF_ERROR(file_.read(i, entry));
-  return decode(entry, base_offset_);
+  return decode_time_entry(entry, base_offset_);
 }
 
 }  // namespace broker::storage

@@ -4,14 +4,12 @@
 namespace op::api {
 
 using broker::Result;
+using detail::Names;
 using detail::put;
 using detail::Reader;
 using nlohmann::json;
 
 namespace {
-
-template <class Enum, std::size_t N>
-using Names = std::array<std::pair<std::string_view, Enum>, N>;
 
 constexpr Names<Role, 2> kRoles{{{"Controller", Role::kController}, {"Broker", Role::kBroker}}};
 constexpr Names<VolumePolicy, 2> kVolumePolicies{

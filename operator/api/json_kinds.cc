@@ -9,6 +9,7 @@ namespace op::api {
 
 using broker::Result;
 using detail::name_of;
+using detail::Names;
 using detail::parse_object;
 using detail::put;
 using detail::Reader;
@@ -20,9 +21,6 @@ using broker::security::AclOperation;
 using broker::security::AclPermission;
 using broker::security::PatternType;
 using broker::security::ResourceType;
-
-template <class Enum, std::size_t N>
-using Names = std::array<std::pair<std::string_view, Enum>, N>;
 
 constexpr Names<DeletePolicy, 2> kDeletePolicies{
     {{"Retain", DeletePolicy::kRetain}, {"Delete", DeletePolicy::kDelete}}};

@@ -15,6 +15,10 @@
 /// Only for the json_*.cc of this folder: it brings in all of nlohmann.
 namespace op::api::detail {
 
+/// What the values of an enumeration are called in resources.
+template <class Enum, std::size_t N>
+using Names = std::array<std::pair<std::string_view, Enum>, N>;
+
 /// The first thing that is wrong, and whether fields nobody knows count as wrong.
 struct Problems {
   Unknown unknown = Unknown::kIgnored;
@@ -78,8 +82,7 @@ class Reader {
   }
 
   template <class Enum, std::size_t N>
-  Enum choice(std::string_view field, const std::array<std::pair<std::string_view, Enum>, N>& names,
-              std::optional<Enum> otherwise) {
+  Enum choice(std::string_view field, const Names<Enum, N>& names, std::optional<Enum> otherwise) {
     const auto given = text(field);
     if (!given) {
       if (!otherwise) fail(field, "is required");
@@ -88,8 +91,7 @@ class Reader {
     return one_of(path_of(field), *given, names);
   }
   template <class Enum, std::size_t N>
-  std::vector<Enum> choices(std::string_view field,
-                            const std::array<std::pair<std::string_view, Enum>, N>& names) {
+  std::vector<Enum> choices(std::string_view field, const Names<Enum, N>& names) {
     std::vector<Enum> out;
     for (const std::string& given : texts(field))
       out.push_back(one_of(path_of(field), given, names));
@@ -98,8 +100,7 @@ class Reader {
 
  private:
   template <class Enum, std::size_t N>
-  Enum one_of(const std::string& path, const std::string& given,
-              const std::array<std::pair<std::string_view, Enum>, N>& names) {
+  Enum one_of(const std::string& path, const std::string& given, const Names<Enum, N>& names) {
     std::string known;
     for (const auto& [name, value] : names) {
       if (name == given) return value;
@@ -117,8 +118,7 @@ class Reader {
 };
 
 template <class Enum, std::size_t N>
-std::string_view name_of(Enum wanted,
-                         const std::array<std::pair<std::string_view, Enum>, N>& names) {
+std::string_view name_of(Enum wanted, const Names<Enum, N>& names) {
   for (const auto& [name, value] : names)
     if (value == wanted) return name;
   return {};

@@ -28,11 +28,6 @@ const api::CaSpec& ca_spec(const api::Cluster& cluster, model::CaPurpose purpose
                                                : cluster.spec.certificates.users_ca;
 }
 
-std::string value_of(const SecretData& data, const std::string& key) {
-  const auto found = data.find(key);
-  return found == data.end() ? std::string() : found->second;
-}
-
 broker::Result<bool> ensure_secret(const Context& context, const ObjectKey& key,
                                    const nlohmann::json& secret) {
   return context.writer.ensure(kube::kSecret, key, secret.dump());

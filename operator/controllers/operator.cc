@@ -15,7 +15,6 @@ using reconcile::WorkKey;
 
 constexpr const char* kManaged = "app.kubernetes.io/managed-by=millrace-operator";
 constexpr const char* kUserLabel = "millrace.io/user";
-constexpr std::string_view kUserPrefix = "User:";
 constexpr const kube::Kind* kChildren[] = {
     &kube::kSecret,      &kube::kConfigMap,           &kube::kService,       &kube::kServiceAccount,
     &kube::kStatefulSet, &kube::kPodDisruptionBudget, &kube::kNetworkPolicy, &kube::kPod};

@@ -40,4 +40,9 @@ void SecretMemory::forget(const kube::ObjectKey& secret) {
   entries_.erase(secret);
 }
 
+std::string value_of(const SecretData& data, const std::string& key) {
+  const auto found = data.find(key);
+  return found == data.end() ? std::string() : found->second;
+}
+
 }  // namespace op::controllers

@@ -33,5 +33,7 @@ class SecretMemory {
 
 /// The decoded `data` of a Secret; entries that are not base64 are left out.
 SecretData secret_data(const kube::Object& secret);
+/// Empty when there is no such key.
+std::string value_of(const SecretData& data, const std::string& key);
 
 }  // namespace op::controllers

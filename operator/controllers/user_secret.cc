@@ -22,11 +22,6 @@ ObjectKey secret_key(const api::User& user) {
   return {user.metadata.namespace_, user.spec.secret_name};
 }
 
-std::string value_of(const SecretData& data, const std::string& key) {
-  const auto found = data.find(key);
-  return found == data.end() ? std::string() : found->second;
-}
-
 bool is_ours(const kube::Object& secret, const api::User& user) {
   return secret.json.find(user.metadata.uid) != std::string::npos;  // its owner reference
 }

@@ -18,7 +18,7 @@ using broker::Result;
 namespace protocol = broker::protocol;
 using ReplicaState = protocol::DescribeQuorumResponse::ReplicaState;
 
-constexpr const char* kTopicName = "__cluster_metadata";
+constexpr const char* kQuorumTopic = "__cluster_metadata";
 constexpr const char* kListenerName = "CONTROLLER";
 // Followers fetch at least every 500 ms, whether or not there is news.
 constexpr std::int64_t kCaughtUpWithinMs = 3000;
@@ -66,7 +66,7 @@ void QuorumClient::describe(std::optional<broker::io::Endpoint> leader, Describe
 void QuorumClient::describe_again(int attempts, Described done) {
   protocol::DescribeQuorumRequest request;
   auto& topic = request.topics.emplace_back();
-  topic.topic_name = kTopicName;
+  topic.topic_name = kQuorumTopic;
   topic.partitions.emplace_back();
   const broker::Instant asked_at = strand_.now();
   client_.call(std::move(request), [this, attempts, asked_at, done = std::move(done)](

@@ -14,7 +14,7 @@ namespace {
 using broker::Error;
 using broker::ErrorCode;
 
-constexpr const char* kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
+constexpr const char* kServiceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 std::string read_line_of(const std::string& path) {
   std::ifstream in(path);
@@ -90,9 +90,9 @@ broker::Result<ApiServer> in_cluster_config() {
   server.url = "https://" +
                (address.find(':') == std::string::npos ? address : "[" + address + "]") + ":" +
                port;
-  server.ca_path = std::string(kServiceAccount) + "/ca.crt";
-  server.token_path = std::string(kServiceAccount) + "/token";
-  server.ns = read_line_of(std::string(kServiceAccount) + "/namespace");
+  server.ca_path = std::string(kServiceAccountFolder) + "/ca.crt";
+  server.token_path = std::string(kServiceAccountFolder) + "/token";
+  server.ns = read_line_of(std::string(kServiceAccountFolder) + "/namespace");
   return server;
 }
 

@@ -85,7 +85,7 @@ struct Topic {
 };
 
 // Those with the most partitions for each subscriber first.
-bool goes_before(const Topic* a, const Topic* b) {
+bool topic_goes_before(const Topic* a, const Topic* b) {
   const auto share = [](const Topic* topic) {
     return static_cast<double>(topic->owners.size()) /
            static_cast<double>(topic->subscribers.size());
@@ -112,7 +112,7 @@ class MixedSubscriptions {
         topic.owners.resize(group.partition_counts.at(id), kNobody);
       }
     for (auto& [id, topic] : topics_) sorted_.push_back(&topic);
-    std::sort(sorted_.begin(), sorted_.end(), goes_before);
+    std::sort(sorted_.begin(), sorted_.end(), topic_goes_before);
   }
 
   GroupAssignment assign() {

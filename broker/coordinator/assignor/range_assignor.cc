@@ -23,7 +23,7 @@ struct Ranges {
 };
 
 // Static members keep their place when they come back under another member id.
-bool goes_before(const Member* a, const Member* b) {
+bool member_goes_before(const Member* a, const Member* b) {
   if (a->instance_id && b->instance_id) return *a->instance_id < *b->instance_id;
   if (a->instance_id || b->instance_id) return a->instance_id.has_value();
   return a->id < b->id;
@@ -42,7 +42,7 @@ GroupAssignment assign_range(const GroupSpec& group) {
       ++ranges.subscribers;
     }
   }
-  std::stable_sort(members.begin(), members.end(), goes_before);
+  std::stable_sort(members.begin(), members.end(), member_goes_before);
   GroupAssignment result;
   for (const Member* member : members) {
     Assignment& assignment = result[member->id];
