@@ -1,6 +1,7 @@
 #include "broker/app/machine.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "broker/common/log.h"
 #include "broker/common/rng.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr std::size_t kWorkers = 4;
 /// Lasts a controller's log for hours.
 constexpr std::size_t kDiskReserve = 4 << 20;
+/// The pod's address, from whoever starts this process; see node::Ports.
+constexpr const char* kAddressVariable = "MILLRACE_ADDRESS";
 
 }  // namespace
 
@@ -25,7 +28,7 @@ Machine::Machine(std::size_t loops) {
              {{"error", to_string(raised.error())}});
   }
   files_ = io::posix::make_posix_file_system();
-  transport_ = io::posix::make_posix_transport();
+  transport_ = io::posix::make_posix_transport({.addresses = addresses_});
   const std::size_t count = loops != 0 ? loops : io::posix::usable_cpus();
   for (std::size_t i = 0; i < count; ++i) {
     loops_.push_back(std::make_unique<io::posix::EventLoop>("loop-" + std::to_string(i)));
@@ -49,8 +52,9 @@ void Machine::stop() {
 node::Ports Machine::ports() {
   std::vector<io::Strand*> strands;
   for (auto& loop : loops_) strands.push_back(loop.get());
-  return {*files_,        *transport_,      std::move(strands), *workers_,
-          Rng::os_seed(), request_memory(), kDiskReserve};
+  const char* address = std::getenv(kAddressVariable);
+  return {*files_,          *transport_,  std::move(strands),     *workers_, Rng::os_seed(),
+          request_memory(), kDiskReserve, address ? address : "", addresses_};
 }
 
 std::size_t request_memory() {

@@ -29,6 +29,7 @@ class Machine {
 
  private:
   std::unique_ptr<io::FileSystem> files_;
+  const std::shared_ptr<io::AddressBook> addresses_ = std::make_shared<io::AddressBook>();
   std::unique_ptr<io::Transport> transport_;
   std::vector<std::unique_ptr<io::posix::EventLoop>> loops_;
   std::unique_ptr<io::WorkerPool> workers_;

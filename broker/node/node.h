@@ -9,6 +9,7 @@
 #include "broker/common/function.h"
 #include "broker/common/result.h"
 #include "broker/config/broker_config.h"
+#include "broker/io/address_book.h"
 #include "broker/io/file.h"
 #include "broker/io/strand.h"
 #include "broker/io/transport.h"
@@ -27,6 +28,11 @@ struct Ports {
   std::uint64_t seed = 0;  // of ids and jitter; from the operating system, or a simulation's
   std::size_t request_memory = 256 << 20;  // bytes of request bodies in memory at once
   std::size_t disk_reserve = 0;  // bytes set aside in a log directory, see storage::DirectoryHealth
+  /// Where other nodes reach this one, a number, so that none of them depends on a name server's
+  /// memory; "" leaves them the names of its listeners alone.
+  std::string address{};
+  /// Of `transport`: gets the addresses of others. Null: their names alone count.
+  std::shared_ptr<io::AddressBook> addresses{};
 };
 
 /// One Kafka node, broker and controller: everything between main() and the modules. app/ hands it

@@ -92,6 +92,7 @@ class Node::Impl final : public controller::ImageListener {
   std::shared_ptr<const security::Authorizer> make_authorizer(
       const metadata::MetadataImage& image) const;
   void report_places(const metadata::MetadataUpdate& update);
+  void learn_addresses(const metadata::MetadataUpdate& update);
   void create_offsets_topic();
   void create_transaction_topic();
   void create_internal_topic(protocol::CreateTopicsRequest::CreatableTopic topic);

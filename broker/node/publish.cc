@@ -5,6 +5,7 @@
 
 #include "broker/common/log.h"
 #include "broker/common/topic_name.h"
+#include "broker/metadata/broker_address.h"
 #include "broker/metadata/features.h"
 #include "broker/node/node_impl.h"
 
@@ -22,6 +23,7 @@ void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
     main().post([caught_up = std::exchange(on_caught_up_, nullptr)]() mutable { caught_up(); });
   }
   if (!replicating_) return;
+  learn_addresses(update);
   // A broker that leaves waits until all others have read that it does.
   const bool leaves =
       std::any_of(update.changes.brokers.begin(), update.changes.brokers.end(), [&](BrokerId id) {
@@ -85,6 +87,21 @@ void Node::Impl::report_places(const metadata::MetadataUpdate& update) {
       if (partition->directory_of(config_.node_id) != here)
         directory_assignments_->on_placed({topic_id, index}, here);
     }
+  }
+}
+
+/// Whoever registers says where it is; name servers may say for half a minute that it is where it
+/// was, or nowhere. Before its leaderships are in an image, its registration is. Not from the
+/// images of a start: they are of the past.
+void Node::Impl::learn_addresses(const metadata::MetadataUpdate& update) {
+  if (ports_.addresses == nullptr) return;
+  const std::string& listener = config_.listeners.inter_broker_listener;
+  for (const BrokerId id : update.changes.brokers) {
+    const auto* broker = update.image->cluster.broker(id);
+    if (broker == nullptr || id == config_.node_id) continue;
+    const auto* named = broker->find_endpoint(listener);
+    if (named != nullptr)
+      ports_.addresses->set(named->host, metadata::address_of(*broker, listener));
   }
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "broker/common/log.h"
+#include "broker/metadata/broker_address.h"
 #include "broker/node/node_impl.h"
 #include "broker/node/options.h"
 #include "broker/quorum/format.h"
@@ -99,6 +100,10 @@ std::vector<protocol::BrokerRegistrationRequest::Listener> Node::Impl::advertise
         listener.advertised.port != 0 ? listener.advertised.port : bound.at(listener.name).port;
     listeners.push_back({listener.name, listener.advertised.host, port,
                          static_cast<std::int16_t>(listener.protocol)});
+    if (listener.name == config_.listeners.inter_broker_listener && !ports_.address.empty()) {
+      listeners.push_back({metadata::address_listener(listener.name), ports_.address,
+                           bound.at(listener.name).port, listeners.back().security_protocol});
+    }
   }
   return listeners;
 }
@@ -179,6 +184,7 @@ void Node::Impl::start_replication() {
   const metadata::MetadataUpdate all{image,
                                      metadata::diff(*metadata::MetadataImage::empty(), *image)};
   replicating_ = true;
+  learn_addresses(all);
   replicas_->apply(all, [this, alive = alive_] {
     if (*alive && start_goes_on()) unfence();
   });

@@ -11,9 +11,10 @@ from e2e.lib.process import free_ports, wait_until
 
 
 class Cluster:
-    """Combined nodes on the loopback address. `dynamic`: the voters are in the metadata log (KIP-853)."""
+    """Combined nodes on the loopback address. `dynamic`: the voters are in the metadata log (KIP-853). `named`: brokers are told names
+    of each other that no name server knows."""
 
-    def __init__(self, folder, dynamic, count=3):
+    def __init__(self, folder, dynamic, count=3, named=False):
         ports = iter(free_ports(3 * count))
         numbers = range(1, count + 1)
         client, internal, controller = ({n: next(ports) for n in numbers} for _ in range(3))
@@ -26,6 +27,7 @@ class Cluster:
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "INTERNAL", "controller.listener.names": "CONTROLLER", **quorum,
             "default.replication.factor": 3, "min.insync.replicas": 2, "offsets.topic.num.partitions": 3,
+            **({"advertised.listeners": f"PLAINTEXT://127.0.0.1:{client[n]},INTERNAL://node-{n}.invalid:{internal[n]}"} if named else {}),
             "group.initial.rebalance.delay.ms": 0}) for n in numbers]
         self.bootstrap = ",".join(f"127.0.0.1:{p}" for p in client.values())
         cluster_id = random_cluster_id()
@@ -67,3 +69,12 @@ def test_a_killed_controller_loses_nothing_that_was_acknowledged(millrace_broker
         wait_until(lambda: not any(under_replicated(b) for b in cluster.brokers), 30, "every replica in its ISR")
         assert next(b for b in cluster.brokers if b is not active).stop() == 0
         assert sorted(consume(cluster.bootstrap, "orders")) == sorted(first + second)
+
+
+def test_brokers_reach_each_other_by_the_addresses_that_they_register(millrace_broker_program, tmp_path, monkeypatch):
+    monkeypatch.setenv("MILLRACE_ADDRESS", "127.0.0.1")  # as the operator's pods have it
+    records = [f"{n}".encode() for n in range(100)]
+    with Cluster(tmp_path, dynamic=True, named=True) as cluster:
+        assert produce(cluster.bootstrap, "orders", records, {"acks": "all"})[0] == 0
+        assert sorted(consume(cluster.bootstrap, "orders")) == sorted(records)
+        wait_until(lambda: not any(under_replicated(b) for b in cluster.brokers), 30, "every replica in its ISR")

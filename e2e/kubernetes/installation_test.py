@@ -62,7 +62,7 @@ def test_uninstalling_leaves_clusters_running_and_holds_nothing(scene, operators
     scene.kubernetes.kubectl("delete", "user.millrace.io/leaver", "-n", scene.namespace, "--timeout=10s")
     began = time.monotonic()
     deploy.install(ui.Silent)
-    wait_until(lambda: acting(operators), 60, "the operator acts", every=0.2)
+    wait_until(lambda: acting(operators), 10, "the operator acts: it does not wait for the Lease of the one before", every=0.2)
     scene.apply("Topic", "orders-reinstalled", partitions=1, replicationFactor=1, onDelete="Delete")
     took("installed again until a Topic is Ready", time.monotonic() - began)
     wait_until(lambda: finalizers(scene, "ACL", "writer"), 30, "the finalizers are back", every=0.2)

@@ -275,6 +275,9 @@ struct RollStatus {
   std::int64_t broker_epoch = -1;
   std::string waiting_for;
   std::vector<std::string> unsafe_topics;  // unavailable for writes during a restart; the first few
+  Timestamp restoring_since;  // the node under way is whole and was first asked to lead; "" else
+  /// What others lead although it prefers a node that is back; the first few, of all this roll.
+  std::vector<std::string> not_restored;
 
   bool operator==(const RollStatus&) const = default;
 };

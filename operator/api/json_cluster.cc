@@ -223,6 +223,8 @@ std::optional<RollStatus> read_roll(Reader roll) {
   out.broker_epoch = roll.integer("brokerEpoch").value_or(-1);
   out.waiting_for = roll.text_or("waitingFor");
   out.unsafe_topics = roll.texts("unsafeTopics");
+  out.restoring_since = roll.text_or("restoringSince");
+  out.not_restored = roll.texts("notRestored");
   return out;
 }
 
@@ -301,6 +303,8 @@ json write_roll(const RollStatus& roll) {
   if (roll.broker_epoch >= 0) out["brokerEpoch"] = roll.broker_epoch;
   put(out, "waitingFor", roll.waiting_for);
   if (!roll.unsafe_topics.empty()) out["unsafeTopics"] = roll.unsafe_topics;
+  put(out, "restoringSince", roll.restoring_since);
+  if (!roll.not_restored.empty()) out["notRestored"] = roll.not_restored;
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "operator/kube/api_server.h"
 #include "operator/kube/client.h"
 #include "operator/kube/http_transport.h"
+#include "operator/kube/service_account.h"
 #include "operator/provider/kubernetes_infrastructure.h"
 #include "operator/provider/kubernetes_store.h"
 
@@ -101,9 +102,9 @@ int run_in_cluster(const Options& options) {
   controllers::Operator op({store, infrastructure, kafka.connector(), kafka.scheduler(), may_write},
                            settings_of(options, ns), {.workers = options.workers});
   const auto lasting = std::chrono::seconds(options.lease_seconds);
-  controllers::Leader leader(client, {ns, options.lease}, options.identity,
-                             reconcile::LeaseOptions::lasting(lasting),
-                             {[&op] { op.start(); }, [&op] { op.stop(); }});
+  controllers::Leader leader(
+      client, {ns, options.lease}, options.identity, kube::service_account_uid(*server),
+      reconcile::LeaseOptions::lasting(lasting), {[&op] { op.start(); }, [&op] { op.stop(); }});
   if (options.leader_election) leader_ptr = &leader;
 
   const auto http = start_http(

@@ -5,9 +5,11 @@
 #include "broker/common/log.h"
 #include "operator/api/meta.h"
 #include "operator/app/process.h"
+#include "operator/controllers/leader.h"
 #include "operator/kube/api_server.h"
 #include "operator/kube/client.h"
 #include "operator/kube/http_transport.h"
+#include "operator/kube/service_account.h"
 #include "operator/reconcile/lease_rule.h"
 
 namespace op::app {
@@ -19,14 +21,14 @@ using nlohmann::json;
 /// The replicas still run while the hook does; without the Lease none of them puts a finalizer
 /// back. They notice within their retry period.
 broker::Result<void> take_lease(kube::KubeClient& client, const kube::ObjectKey& key,
-                                std::int64_t duration_s) {
+                                const std::string& holder, std::int64_t duration_s) {
   broker::Result<void> last;
   for (int attempt = 0; attempt < 20; ++attempt) {
     const auto found = client.get_lease(key);
     if (!found.ok()) return found.error();
     kube::LeaseSpec lease;
     lease.key = key;
-    lease.holder = "strip-finalizers";
+    lease.holder = holder;
     lease.duration_s = duration_s;
     lease.renew_time = lease.acquire_time = kube::rfc3339_now(true);
     lease.transitions = *found ? (*found)->record.transitions + 1 : 0;
@@ -73,7 +75,8 @@ int strip_finalizers(const Options& options) {
   kube::KubeClient client(*transport);
   const kube::ObjectKey lease{
       options.operator_namespace.empty() ? server->ns : options.operator_namespace, options.lease};
-  const auto taken = take_lease(client, lease, 600);
+  const std::string self = controllers::uninstaller_of(kube::service_account_uid(*server));
+  const auto taken = take_lease(client, lease, self, 600);
   if (!taken.ok()) return fail("cannot take the Lease: " + taken.error().detail);
   std::this_thread::sleep_for(reconcile::LeaseOptions().retry_period * 2);
 
@@ -87,8 +90,8 @@ int strip_finalizers(const Options& options) {
                        {{"kind", kind->kind}, {"namespace", ns}, {"count", *stripped}});
     }
   }
-  // Long enough for the replicas to be deleted, short enough for an installation that follows.
-  const auto released = take_lease(client, lease, 20);
+  // Long enough for the replicas to be deleted. An installation that follows does not wait for it.
+  const auto released = take_lease(client, lease, self, 20);
   if (!released.ok()) return fail("cannot release the Lease: " + released.error().detail);
   return 0;
 }

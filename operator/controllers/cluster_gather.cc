@@ -5,6 +5,7 @@
 
 #include "broker/common/rng.h"
 #include "broker/common/uuid.h"
+#include "broker/metadata/broker_address.h"
 #include "operator/model/names.h"
 
 namespace op::controllers {
@@ -74,6 +75,7 @@ plan::ObservedPod observe(const kube::Object& object) {
   const json document = json::parse(object.json, nullptr, false);
   pod.node = text(field(document, "spec"), "nodeName");
   const json& status = field(document, "status");
+  pod.address = text(status, "podIP");
   for (const json& condition : field(status, "conditions")) {
     const std::string type = text(condition, "type");
     const bool is_true = text(condition, "status") == "True";
@@ -105,21 +107,32 @@ std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::C
   const std::string selector = std::string(model::kClusterLabel) + "=" + cluster.metadata.name;
   for (const auto& object : context.store.list(kube::kPod, cluster.metadata.namespace_, selector)) {
     pods.push_back(observe(*object));
-    plan::ObservedPod& pod = pods.back();
-    const api::PoolSpec* pool = model::pool_of(cluster, pod.node_id);
-    const auto& roll = cluster.status.roll;
-    // Asked only about the pod that has just come back, once it serves.
-    if (!pool || !roll || roll->node_id != pod.node_id || roll->pod_uid == pod.uid || !pod.ready)
-      continue;
-    const json document = json::parse(object->json, nullptr, false);
-    const std::string address = text(field(document, "status"), "podIP");
-    const provider::Infrastructure::NodeName node{
-        {cluster.metadata.namespace_, cluster.metadata.name},
-        pod.name,
-        model::pod_host(cluster, *pool, pod.node_id)};
-    pod.name_is_stale = !address.empty() && !context.infrastructure.name_leads_to(node, address);
   }
   return pods;
+}
+
+void observe_name(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input) {
+  const auto& roll = cluster.status.roll;
+  if (!roll || !roll->node_id) return;
+  const api::PoolSpec* pool = model::pool_of(cluster, *roll->node_id);
+  const auto pod =
+      std::find_if(input.pods.begin(), input.pods.end(),
+                   [&](const plan::ObservedPod& p) { return p.node_id == *roll->node_id; });
+  // Asked only about the pod that has just come back, once it serves: a name server that is asked
+  // too early remembers that there was nothing.
+  if (!pool || pod == input.pods.end() || roll->pod_uid == pod->uid || !pod->ready ||
+      pod->address.empty())
+    return;
+  const auto* broker =
+      input.image ? input.image->cluster.broker(broker::BrokerId{pod->node_id}) : nullptr;
+  // What registers its address is reached there, whatever its name says.
+  if (broker && broker::metadata::address_of(*broker, model::kInternalListener) == pod->address)
+    return;
+  const provider::Infrastructure::NodeName node{
+      {cluster.metadata.namespace_, cluster.metadata.name},
+      pod->name,
+      model::pod_host(cluster, *pool, pod->node_id)};
+  pod->name_is_stale = !context.infrastructure.name_leads_to(node, pod->address);
 }
 
 broker::Result<void> observe_placements(const Context& context, api::Cluster& cluster,

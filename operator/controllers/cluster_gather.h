@@ -13,6 +13,10 @@ namespace op::controllers {
 /// The cluster's pods as the cache has them.
 std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::Cluster& cluster);
 
+/// Whether the name of the node that the roll has restarted leads to it:
+/// ObservedPod::name_is_stale.
+void observe_name(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input);
+
 /// Looks up the racks of nodes whose pods run where they did not run before, into
 /// status.placements. What cannot be read stays unknown; returns the first error.
 broker::Result<void> observe_placements(const Context& context, api::Cluster& cluster,

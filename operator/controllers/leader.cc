@@ -8,10 +8,26 @@ namespace op::controllers {
 
 using std::chrono::steady_clock;
 
+namespace {
+
+constexpr std::string_view kUninstaller = "strip-finalizers";
+
+bool is_of_the_past(const std::string& holder, const std::string& installation) {
+  return !installation.empty() && holder.starts_with(std::string(kUninstaller) + "/") &&
+         holder != uninstaller_of(installation);
+}
+
+}  // namespace
+
+std::string uninstaller_of(const std::string& installation) {
+  return std::string(kUninstaller) + (installation.empty() ? "" : "/") + installation;
+}
+
 Leader::Leader(kube::KubeClient& client, kube::ObjectKey lease, std::string identity,
-               reconcile::LeaseOptions options, Callbacks callbacks)
+               std::string installation, reconcile::LeaseOptions options, Callbacks callbacks)
     : client_(client),
       key_(std::move(lease)),
+      installation_(std::move(installation)),
       options_(options),
       callbacks_(std::move(callbacks)),
       rule_(options, std::move(identity)) {}
@@ -66,6 +82,7 @@ void Leader::turn() {
   }
   std::optional<reconcile::LeaseRecord> record;
   if (*found) record = (*found)->record;
+  if (record && is_of_the_past(record->holder, installation_)) record->holder.clear();
   reconcile::LeaseAction action;
   {
     const std::lock_guard lock(mutex_);

@@ -10,6 +10,10 @@
 
 namespace op::controllers {
 
+/// Who holds the Lease while an installation is taken away, and a while longer: its replicas may be
+/// there still. `installation` tells it from one that follows; "" when that is not known.
+std::string uninstaller_of(const std::string& installation);
+
 /// Holds a Lease so that of several replicas exactly one acts. One thread; the callbacks run on it.
 /// `on_lead` returns soon; `on_lose` must have stopped all action when it returns.
 class Leader {
@@ -18,8 +22,9 @@ class Leader {
     std::function<void()> on_lead;
     std::function<void()> on_lose;
   };
+  /// `installation`: as of uninstaller_of(); a Lease that another one was taken away with is free.
   Leader(kube::KubeClient& client, kube::ObjectKey lease, std::string identity,
-         reconcile::LeaseOptions options, Callbacks callbacks);
+         std::string installation, reconcile::LeaseOptions options, Callbacks callbacks);
   ~Leader();
 
   void start();
@@ -37,6 +42,7 @@ class Leader {
 
   kube::KubeClient& client_;
   const kube::ObjectKey key_;
+  const std::string installation_;
   const reconcile::LeaseOptions options_;
   const Callbacks callbacks_;
   mutable std::mutex mutex_;

@@ -10,10 +10,12 @@
 #include <mutex>
 #include <thread>
 
+#include "broker/common/base64.h"
 #include "operator/kube/api_server.h"
 #include "operator/kube/client.h"
 #include "operator/kube/informer.h"
 #include "operator/kube/json_items.h"
+#include "operator/kube/service_account.h"
 
 namespace op::kube {
 namespace {
@@ -315,6 +317,20 @@ TEST(Kubeconfig, ReadsTheCurrentContextAndRefusesPlugins) {
   EXPECT_EQ(load_kubeconfig(path).code(), broker::ErrorCode::kUnsupportedVersion);
   EXPECT_FALSE(load_kubeconfig(path, "other").ok());
   unlink(path.c_str());
+}
+
+TEST(ServiceAccount, ItsUidIsReadFromTheTokenAndAnythingElseHasNone) {
+  const auto token = [](std::string_view claims) {
+    return "e30." + broker::base64_encode(claims, broker::Base64::kUrlSafeNoPadding) + ".c2ln";
+  };
+  EXPECT_EQ(service_account_uid(
+                token(R"({"kubernetes.io":{"serviceaccount":{"name":"operator","uid":"u-1"}}})")),
+            "u-1");
+  for (const std::string& other :
+       {std::string(), std::string("opaque"), token("[]"), token(R"({"kubernetes.io":7})"),
+        token(R"({"kubernetes.io":{"serviceaccount":{"uid":7}}})"), std::string("e30.!.c2ln")}) {
+    EXPECT_EQ(service_account_uid(other), "") << other;
+  }
 }
 
 }  // namespace

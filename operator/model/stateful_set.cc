@@ -44,7 +44,8 @@ void append_all(json& list, const std::optional<api::RawJson>& more) {
 json container(const api::Cluster& cluster, const api::PoolSpec& pool) {
   const std::string config = kConfigDir;
   json env = {field_variable("POD_NAME", "metadata.name"),
-              field_variable("POD_NAMESPACE", "metadata.namespace")};
+              field_variable("POD_NAMESPACE", "metadata.namespace"),
+              field_variable("MILLRACE_ADDRESS", "status.podIP")};
   append_all(env, pool.template_.env);
   json out = {{"name", "kafka"},
               {"image", cluster.status.image},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <tuple>
 
@@ -20,6 +21,8 @@ namespace {
 namespace reason = api::reason;
 
 constexpr std::size_t kTopicsNamed = 10;
+/// An election takes milliseconds, and is asked for again every second.
+constexpr std::chrono::milliseconds kRestorePatience = std::chrono::seconds(20);
 
 bool has_role(const ClusterInput& in, std::int32_t node_id, api::Role role) {
   const api::PoolSpec* pool = model::pool_of(in.cluster, node_id);
@@ -150,6 +153,31 @@ std::vector<std::pair<std::string, std::int32_t>> led_by_others(const ClusterInp
     }
   }
   return out;
+}
+
+/// Asks that the node under way lead again what prefers it; an election that is refused for ever
+/// (its disk lost the partition) must not hold the roll for ever: after a while it goes on, and
+/// status says what was not restored. nullopt: nothing is left to ask for.
+std::optional<RollStep> restore_leaders(const ClusterInput& in, api::RollStatus& roll) {
+  const std::int32_t id = *roll.node_id;
+  auto partitions = led_by_others(in, id);
+  if (partitions.empty()) return std::nullopt;
+  if (roll.restoring_since.empty()) roll.restoring_since = in.now;
+  if (to_wall_ms(in.now) - to_wall_ms(roll.restoring_since) >= kRestorePatience.count()) {
+    for (const auto& [topic, index] : partitions) {
+      auto& named = roll.not_restored;
+      if (named.size() == kTopicsNamed) break;
+      std::string one = topic + "-" + std::to_string(index) + " of node " + std::to_string(id);
+      if (std::find(named.begin(), named.end(), one) == named.end())
+        named.push_back(std::move(one));
+    }
+    return std::nullopt;
+  }
+  Verdict why{reason::kBrokersNotReady,
+              "node " + std::to_string(id) + " gets its leaderships back, such as that of " +
+                  partitions.front().first + "-" + std::to_string(partitions.front().second)};
+  roll.waiting_for = why.message;
+  return RollStep{RestoreLeaders{std::move(partitions), std::move(why)}, roll};
 }
 
 std::vector<const ObservedPod*> outdated_pods(const ClusterInput& in) {
@@ -290,18 +318,14 @@ RollStep plan_roll(const ClusterInput& in) {
     if (!untouched) {
       if (auto why = not_back(in, roll)) return wait(std::move(roll), std::move(*why));
       if (has_role(in, *roll.node_id, api::Role::kBroker)) {
-        if (auto partitions = led_by_others(in, *roll.node_id); !partitions.empty()) {
-          Verdict why{reason::kBrokersNotReady,
-                      "node " + std::to_string(*roll.node_id) + " gets its leaderships back"};
-          roll.waiting_for = why.message;
-          return {RestoreLeaders{std::move(partitions), std::move(why)}, std::move(roll)};
-        }
+        if (auto step = restore_leaders(in, roll)) return std::move(*step);
       }
       ++roll.done;
     }
     roll.node_id.reset();
     roll.pod_uid.clear();
     roll.broker_epoch = -1;
+    roll.restoring_since.clear();
   }
   if (candidates.empty()) return {Nothing{}, std::nullopt};
   return next(in, std::move(roll), candidates);

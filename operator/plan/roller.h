@@ -54,7 +54,8 @@ struct RollStep {
 ///  - every replica of every partition is in sync, and none is being moved;
 ///  - every controller has caught up with the metadata log.
 /// The same is the evidence that the node before is back, together with a new pod and a new
-/// registration of its broker; then it gets back the leaderships of the partitions that prefer it.
+/// registration of its broker; then it gets back the leaderships of the partitions that prefer it,
+/// if that can be done within some seconds.
 /// Order: brokers first, those that lead least before the others; then controllers; the leader of
 /// the quorum last.
 RollStep plan_roll(const ClusterInput& in);

@@ -125,7 +125,7 @@ class World {
     for (const api::PoolSpec& p : cluster.spec.pools) in.declared_digests[p.name] = wanted_digest;
     in.image = seen.get();
     in.synced = true;
-    in.now = kNow;
+    in.now = now;
     in.quorum = ObservedQuorum{quorum_leader, {}, {}};
     for (const auto& [id, node] : nodes)
       if (node.is_controller)
@@ -225,6 +225,7 @@ class World {
   std::map<std::int32_t, Node> nodes;
   MetadataImage image;
   std::int32_t quorum_leader = -1;
+  api::Timestamp now = kNow;
   std::string wanted_digest = "old";
   std::string broken_digest;
 
@@ -351,6 +352,27 @@ TEST(Roller, NothingGoesOnWhileTheNameOfTheNodeLeadsToItsFormerAddress) {
   EXPECT_NE(world.cluster.status.roll->waiting_for.find("former address"), std::string::npos);
   world.nodes.at(first).name_is_stale = false;
   EXPECT_EQ(world.roll().size(), 2u);
+}
+
+TEST(Roller, LeadershipsThatCannotBeRestoredHoldTheRollForAWhileOnly) {
+  World world(combined(3), 8);
+  world.wanted_digest = "new";
+  world.restart(std::get<RestartBroker>(world.plan(0).action).node_id);
+  for (int t = 0; t < 30; ++t) world.tick();
+  const std::int32_t first = *world.cluster.status.roll->node_id;
+  RollStep step = world.plan(0);
+  ASSERT_TRUE(std::holds_alternative<RestoreLeaders>(step.action));
+  EXPECT_EQ(step.status->restoring_since, world.now);
+  world.now = "2026-01-01T00:00:19Z";  // refused until now
+  EXPECT_TRUE(std::holds_alternative<RestoreLeaders>(world.plan(0).action));
+  world.now = "2026-01-01T00:00:20Z";
+  step = world.plan(0);
+  ASSERT_TRUE(std::holds_alternative<RestartBroker>(step.action));
+  EXPECT_NE(std::get<RestartBroker>(step.action).node_id, first);
+  EXPECT_EQ(step.status->restoring_since, "");
+  ASSERT_EQ(step.status->not_restored.size(), 4u);
+  EXPECT_EQ(step.status->not_restored.front(),
+            "orders-" + std::to_string(first) + " of node " + std::to_string(first));
 }
 
 TEST(Roller, WaitsForReplicasThatAreBehindAndSaysWhich) {

@@ -34,6 +34,12 @@ api::Timestamp to_timestamp(std::int64_t wall_ms) {
   return text;
 }
 
+std::int64_t to_wall_ms(const api::Timestamp& timestamp) {
+  std::tm parts{};
+  if (strptime(timestamp.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts) == nullptr) return 0;
+  return static_cast<std::int64_t>(timegm(&parts)) * 1000;
+}
+
 namespace detail {
 
 std::optional<Verdict> cluster_id_changed(const std::string& known, const std::string& now,

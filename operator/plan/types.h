@@ -24,5 +24,7 @@ bool is_ready(const std::vector<api::Condition>& conditions);
 
 /// RFC 3339 text of a wall clock, as conditions carry it.
 api::Timestamp to_timestamp(std::int64_t wall_ms);
+/// The other way, to the second; 0 for what is no such text.
+std::int64_t to_wall_ms(const api::Timestamp& timestamp);
 
 }  // namespace op::plan

@@ -1,12 +1,17 @@
 #include "broker/io/posix/socket_stream.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace broker::io::posix {
 namespace {
 
 constexpr std::size_t kDiscardBytes = 256 * 1024;
+/// A machine that is gone does not refuse. Longer than a connect within one network takes, and
+/// short beside the patience of those who wait: the name is still to be looked up.
+constexpr std::chrono::milliseconds kKnownAddressTimeout{400};
 
 }  // namespace
 
@@ -59,6 +64,16 @@ void SocketStream::start(StreamHandler& handler) {
 void SocketStream::begin() {
   if (phase_ != Phase::kNew) return;
   if (resolver_ == nullptr) return begin_handshake();
+  const std::string address = options_.addresses ? options_.addresses->find(peer_.host) : "";
+  if (address.empty()) return look_up();
+  auto known = resolve({address, peer_.port}, true);
+  if (!known) return look_up();
+  addresses_ = std::move(*known);
+  by_its_word_ = true;
+  connect_next();
+}
+
+void SocketStream::look_up() {
   phase_ = Phase::kResolving;
   resolver_->resolve(*loop_, peer_,
                      [this, alive = alive_](Result<std::vector<SocketAddress>> found) {
@@ -88,13 +103,24 @@ void SocketStream::connect_next() {
     }
     fd_ = std::move(fd);
     phase_ = Phase::kConnecting;
-    start_timer(options_.connect_timeout, &SocketStream::on_handshake_timeout);
+    start_timer(by_its_word_ ? std::min(kKnownAddressTimeout, options_.connect_timeout)
+                             : options_.connect_timeout,
+                &SocketStream::on_handshake_timeout);
     watch();
     return;
+  }
+  if (by_its_word_) {
+    forget_address();
+    return look_up();
   }
   fail_later(
       {ErrorCode::kNetworkException, "cannot connect to " + to_string(peer_) + ": " +
                                          (last_failure_.empty() ? "no address" : last_failure_)});
+}
+
+/// Somebody else may be there by now: whatever fails before the stream is open counts.
+void SocketStream::forget_address() {
+  if (std::exchange(by_its_word_, false)) options_.addresses->set(peer_.host, "");
 }
 
 void SocketStream::connect_failed(std::string reason) {
@@ -122,6 +148,7 @@ void SocketStream::begin_handshake() {
 void SocketStream::on_handshake_timeout() {
   timer_ = kNoTimer;
   if (phase_ == Phase::kConnecting) return connect_failed("timed out");
+  forget_address();
   fail_later({ErrorCode::kNetworkException,
               "TLS handshake with " + to_string(peer_) + ": not finished in time"});
 }
@@ -134,8 +161,10 @@ void SocketStream::step_handshake() {
       handshake_wants_write_ = result.status == IoStatus::kWantWrite;
       return watch();
     case IoStatus::kEnd:
+      forget_address();
       return fail_later({ErrorCode::kNone, "closed by the peer before the TLS handshake"});
     case IoStatus::kFailed:
+      forget_address();
       return fail_later({ErrorCode::kNetworkException,
                          "TLS handshake with " + to_string(peer_) + ": " + result.reason});
     case IoStatus::kDone:

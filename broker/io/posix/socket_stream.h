@@ -78,8 +78,10 @@ class SocketStream final : public Stream, private FdHandler {
   void post_to_self(void (SocketStream::*step)());
 
   void begin();
+  void look_up();
   void connect_next();
   void connect_failed(std::string reason);
+  void forget_address();
   void on_connectable();
   void begin_handshake();
   void step_handshake();
@@ -114,6 +116,7 @@ class SocketStream final : public Stream, private FdHandler {
   Phase phase_ = Phase::kNew;
   Error close_reason_{ErrorCode::kNone, {}};
   std::vector<SocketAddress> addresses_;  // still to try
+  bool by_its_word_ = false;              // at an address that no name server was asked for
   std::string last_failure_;
   TimerId timer_ = kNoTimer;
   WriteQueue queue_;

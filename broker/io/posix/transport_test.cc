@@ -95,8 +95,9 @@ struct Peer final : StreamHandler {
 
 struct TransportTest : ::testing::Test {
   EventLoop server_loop{"server"}, client_loop{"client"};
-  std::unique_ptr<Transport> transport =
-      make_posix_transport({.connect_timeout = 2s, .handshake_timeout = 300ms});
+  std::shared_ptr<AddressBook> addresses = std::make_shared<AddressBook>();
+  std::unique_ptr<Transport> transport = make_posix_transport(
+      {.connect_timeout = 2s, .handshake_timeout = 300ms, .addresses = addresses});
   std::unique_ptr<Acceptor> acceptor;
   std::mutex mutex;
   std::condition_variable changed;
@@ -161,6 +162,21 @@ TEST_F(TransportTest, CarriesBytesBothWaysAndTellsAnOrderlyEnd) {
   client->run([&] { client->stream->close_after_flush(); });
   EXPECT_EQ(client->wait_closed().code, ErrorCode::kNone);
   EXPECT_EQ(server_peer().wait_closed().code, ErrorCode::kNone);
+}
+
+TEST_F(TransportTest, GoesWhereAHostIsByItsOwnWordUntilNobodyAnswersThere) {
+  listen();
+  addresses->set("no-such-host.invalid", "127.0.0.1");
+  auto known = connect(nullptr, "no-such-host.invalid");
+  EXPECT_TRUE(known->wait_open());
+  // Nobody listens there any more, but the name server knows better.
+  addresses->set("localhost", "127.0.0.77");
+  auto moved = connect(nullptr, "localhost");
+  EXPECT_TRUE(moved->wait_open());
+  EXPECT_EQ(addresses->find("localhost"), "");
+  addresses->set("no-such-host.invalid", "127.0.0.77");
+  auto nowhere = connect(nullptr, "no-such-host.invalid");
+  EXPECT_NE(nowhere->wait_closed().detail.find("cannot resolve"), std::string::npos);
 }
 
 TEST_F(TransportTest, TellsWhyAConnectFailed) {
