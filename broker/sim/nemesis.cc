@@ -14,7 +14,8 @@ Nemesis::Nemesis(Cluster& cluster, const Plan& plan) : cluster_(cluster), plan_(
   const auto add = [this](bool wanted, std::initializer_list<Fault> faults) {
     if (wanted) choices_.insert(choices_.end(), faults);
   };
-  add(plan.kills, {&Nemesis::kill, &Nemesis::kill_in_operation, &Nemesis::kill_all});
+  add(plan.kills,
+      {&Nemesis::kill, &Nemesis::kill_in_operation, &Nemesis::kill_all, &Nemesis::contest_vote});
   add(plan.power_failures, {&Nemesis::lose_power});
   add(plan.freezes, {&Nemesis::freeze});
   add(plan.restarts, {&Nemesis::restart});
@@ -142,6 +143,40 @@ void Nemesis::kill_all() {
     node->kill();
     start_again(*node, milliseconds(10), seconds(5));
   }
+}
+
+/// Two candidates that cannot hear each other, and a third node that decides between them and keeps
+/// forgetting: what it has promised must be on its disk.
+void Nemesis::contest_vote() {
+  SimNode* judge = running_victim();
+  if (judge == nullptr || plan_.nodes != 3 || !may_die(*judge, false)) return;
+  note("n" + std::to_string(judge->id()) +
+       " stumbles while the others are cut off from each other");
+  auto& network = cluster_.network();
+  for (const auto& from : cluster_.nodes())
+    for (const auto& to : cluster_.nodes())
+      if (from != to && from.get() != judge && to.get() != judge)
+        network.cut(from->machine().id(), to->machine().id());
+  io::sim::LinkBehaviour slow;
+  slow.max_latency = milliseconds(60);
+  network.set_all_links(slow);
+  stumble(*judge, 16);
+  cluster_.scheduler().after(seconds(10), [&network] {
+    network.heal_all();
+    network.set_all_links({});
+  });
+}
+
+void Nemesis::stumble(SimNode& node, int times) {
+  auto& scheduler = cluster_.scheduler();
+  if (times == 0 || ended_) return;
+  if (node.state() != SimNode::State::kDown) {
+    note_death(node, false);
+    node.kill();
+    start_again(node, milliseconds(1), milliseconds(30));
+  }
+  scheduler.after(scheduler.between(milliseconds(50), milliseconds(700)),
+                  [this, &node, times] { stumble(node, times - 1); });
 }
 
 void Nemesis::lose_power() {

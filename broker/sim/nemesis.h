@@ -26,10 +26,12 @@ class Nemesis {
   bool may_die(const SimNode& victim, bool power);
   void note(const std::string& what);
   void start_again(SimNode& node, Duration min, Duration max);
+  void stumble(SimNode& node, int times);
 
   void kill();
   void kill_in_operation();
   void kill_all();
+  void contest_vote();
   void lose_power();
   void freeze();
   void restart();

@@ -7,11 +7,11 @@ from tools.lib import paths, ui
 
 PROGRAM = paths.BUILD / "bin" / "millrace-sim"
 DEFECTS_BUILD = paths.ROOT / "build" / "defects"
-GATE_SEEDS = 150  # the same ones on every machine; --full goes on until the time is over
+GATE_SEEDS = 2000  # the same ones on every machine that has the time; --full goes on until the time is over
 MAX_SEEDS = 100_000
 SECONDS_OF_THE_LAST_SEEDS = 20  # those that were begun when the time was over
 SEED_LINE = re.compile(r"^seed (\d+): (.*)$", re.M)
-SEEDS_PER_DEFECT = 200
+SEEDS_PER_DEFECT = 400
 DEFECT_LINE = re.compile(r"^(\S.*?\S)  +(NOT FOUND|seed .*)$", re.M)
 TOTALS_LINE = re.compile(r"^(\d+) seeds, ([\d.]+) simulated hours, (\d+) failed$", re.M)
 
