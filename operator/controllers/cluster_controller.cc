@@ -152,7 +152,7 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   std::shared_ptr<const broker::metadata::MetadataImage> image;
   if (!cluster.status.cluster_id.empty()) {
     observe_kafka(context_, cluster, ref_of(key), input, image);
-    observe_name(context_, cluster, input);
+    observe_names(context_, cluster, input);
   }
   for (const api::PoolSpec& pool : cluster.spec.pools) {
     input.declared_digests[pool.name] = model::declared_digest(cluster, pool);

@@ -5,7 +5,6 @@
 
 #include "broker/common/rng.h"
 #include "broker/common/uuid.h"
-#include "broker/metadata/broker_address.h"
 #include "operator/model/names.h"
 
 namespace op::controllers {
@@ -111,28 +110,23 @@ std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::C
   return pods;
 }
 
-void observe_name(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input) {
+void observe_names(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input) {
   const auto& roll = cluster.status.roll;
-  if (!roll || !roll->node_id) return;
-  const api::PoolSpec* pool = model::pool_of(cluster, *roll->node_id);
-  const auto pod =
-      std::find_if(input.pods.begin(), input.pods.end(),
-                   [&](const plan::ObservedPod& p) { return p.node_id == *roll->node_id; });
-  // Asked only about the pod that has just come back, once it serves: a name server that is asked
-  // too early remembers that there was nothing.
-  if (!pool || pod == input.pods.end() || roll->pod_uid == pod->uid || !pod->ready ||
-      pod->address.empty())
-    return;
-  const auto* broker =
-      input.image ? input.image->cluster.broker(broker::BrokerId{pod->node_id}) : nullptr;
-  // What registers its address is reached there, whatever its name says.
-  if (broker && broker::metadata::address_of(*broker, model::kInternalListener) == pod->address)
-    return;
-  const provider::Infrastructure::NodeName node{
-      {cluster.metadata.namespace_, cluster.metadata.name},
-      pod->name,
-      model::pod_host(cluster, *pool, pod->node_id)};
-  pod->name_is_stale = !context.infrastructure.name_leads_to(node, pod->address);
+  const auto& scale = cluster.status.scale;
+  for (plan::ObservedPod& pod : input.pods) {
+    const bool restarted = roll && roll->node_id == pod.node_id && roll->pod_uid != pod.uid;
+    const bool joins =
+        scale && std::count(scale->joining.begin(), scale->joining.end(), pod.node_id) > 0;
+    // Asked only about pods that have just come, once they serve: a name server that is asked too
+    // early remembers that there was nothing.
+    const api::PoolSpec* pool = model::pool_of(cluster, pod.node_id);
+    if (!pool || !(restarted || joins) || !pod.ready || pod.address.empty()) continue;
+    const provider::Infrastructure::NodeName node{
+        {cluster.metadata.namespace_, cluster.metadata.name},
+        pod.name,
+        model::pod_host(cluster, *pool, pod.node_id)};
+    pod.name_is_stale = !context.infrastructure.name_leads_to(node, pod.address);
+  }
 }
 
 broker::Result<void> observe_placements(const Context& context, api::Cluster& cluster,

@@ -13,9 +13,8 @@ namespace op::controllers {
 /// The cluster's pods as the cache has them.
 std::vector<plan::ObservedPod> observe_pods(const Context& context, const api::Cluster& cluster);
 
-/// Whether the name of the node that the roll has restarted leads to it:
-/// ObservedPod::name_is_stale.
-void observe_name(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input);
+/// Whether the names of nodes that were restarted or join lead to them: ObservedPod::name_is_stale.
+void observe_names(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input);
 
 /// Looks up the racks of nodes whose pods run where they did not run before, into
 /// status.placements. What cannot be read stays unknown; returns the first error.

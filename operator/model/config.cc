@@ -101,7 +101,7 @@ void add_listeners(Properties& out, const api::Cluster& cluster, const api::Pool
       append(listeners, upper(listener.name) + "://:" + std::to_string(listener.port));
       append(protocols, upper(listener.name) + ":" + std::string(api::security_protocol(listener)));
     }
-    out.add("inter.broker.listener.name", kInternalListener);
+    out.add("inter.broker.listener.name", "INTERNAL");
   }
   out.add("controller.listener.names", "CONTROLLER");
   out.add("listeners", listeners);

@@ -14,7 +14,6 @@ namespace op::model {
 
 inline constexpr std::int32_t kControllerPort = 9090;
 inline constexpr std::int32_t kInternalPort = 9091;
-inline constexpr const char* kInternalListener = "INTERNAL";  // between brokers
 inline constexpr std::int32_t kHttpPort = 9404;
 
 /// Common names of our own certificates; super users are written after them.

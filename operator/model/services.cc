@@ -66,9 +66,13 @@ std::vector<json> services(const api::Cluster& cluster) {
       for (std::int32_t id : node_ids(pool)) {
         auto selector = selector_labels(cluster);
         selector["statefulset.kubernetes.io/pod-name"] = pod_name(cluster, pool, id);
-        out.push_back(
+        json service =
             node_port_service(cluster, listener, external_broker_service(cluster, listener, id),
-                              expose.broker_base_port.value_or(0) + id, std::move(selector)));
+                              expose.broker_base_port.value_or(0) + id, std::move(selector));
+        // Clients come when it leads again, a moment after it is ready: the way to it, which takes
+        // the proxies of the nodes a second, must be there by then.
+        service["spec"]["publishNotReadyAddresses"] = true;
+        out.push_back(std::move(service));
       }
     }
   }

@@ -29,7 +29,7 @@ struct ObservedPod {
   std::string problem;          // "ImagePullBackOff: …", "Unschedulable: …"; "" when none
   bool unschedulable = false;
   bool restart_asked = false;  // model::kRestartAnnotation on the pod
-  /// Its name still leads to where the pod before it was: the others would not reach it.
+  /// Its name leads nowhere yet, or to where the pod before it was: clients would not reach it.
   bool name_is_stale = false;
   std::string node;     // where it runs; "" until it is scheduled
   std::string address;  // of the pod; "" until it has one

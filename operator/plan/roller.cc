@@ -133,8 +133,7 @@ std::optional<Verdict> not_back(const ClusterInput& in, const api::RollStatus& r
                      "broker " + std::to_string(id) + " has not registered again"};
   }
   if (auto why = not_whole(in)) return why;
-  // Its own fetches prove nothing about the way to it, and what it leads is written only once the
-  // others have come that way.
+  // Clients in the cluster look for what it leads under its name.
   if (pod->name_is_stale)
     return Verdict{reason::kBrokersNotReady,
                    "the name of node " + std::to_string(id) + " still leads to its former address"};

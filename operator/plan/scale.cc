@@ -341,9 +341,16 @@ ScaleStep plan_scale(const ClusterInput& in) {
     const bool all_there = std::all_of(joining.begin(), joining.end(), [&](std::int32_t id) {
       return in.image->cluster.is_alive(BrokerId{id});
     });
+    const auto unnamed = std::find_if(joining.begin(), joining.end(), [&](std::int32_t id) {
+      const ObservedPod* pod = find_pod(in, id);
+      return pod != nullptr && pod->name_is_stale;
+    });
     const auto wait = cannot_move(in);
     if (!all_there) {
       waiting_for = "broker " + listed(joining) + " must register first";
+    } else if (unnamed != joining.end()) {
+      // Clients in the cluster look for what it leads under its name.
+      waiting_for = "the name of node " + std::to_string(*unnamed) + " does not lead to it yet";
     } else if (!wait) {
       left = welcome(in, census, step);
       if (left == 0) still_joining.clear();

@@ -99,6 +99,7 @@ struct World {
       pod.name = "orders-main-" + std::to_string(id);
       pod.uid = "u" + std::to_string(id);
       pod.ready = true;
+      pod.name_is_stale = unnamed.contains(id);
       in.pods.push_back(pod);
     }
     in.image = &image;
@@ -202,6 +203,7 @@ struct World {
   api::Cluster cluster;
   MetadataImage image = *MetadataImage::empty();
   Set pods;
+  Set unnamed;  // nodes whose names lead nowhere yet
   Set voters;
   VoterAction voter_action = KeepVoters{};
   std::int32_t held = 0;
@@ -233,6 +235,19 @@ TEST(Scale, NewBrokersGetTheirShareAndBecomeVoters) {
   EXPECT_EQ(world.voters, (Set{0, 1, 2, 3, 4}));
   EXPECT_EQ(world.cluster.status.initial_controllers.size(), 5u);
   EXPECT_EQ(world.ready().status, api::ConditionStatus::kTrue);
+}
+
+TEST(Scale, NothingMovesToABrokerWhoseNameLeadsNowhere) {
+  World world(3);
+  world.make_topic("a", std::vector<Ids>(10, {0, 1, 2}));
+  world.scale_to(5);
+  world.unnamed = {4};
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(world.step().moves.empty()) << i;
+  EXPECT_EQ(world.cluster.status.scale->waiting_for, "the name of node 4 does not lead to it yet");
+  world.unnamed.clear();
+  world.run();
+  EXPECT_TRUE(world.at_rest());
+  EXPECT_EQ(world.voters.size(), 5u);
 }
 
 TEST(Scale, ByHandOnlyInternalTopicsAreRaised) {
