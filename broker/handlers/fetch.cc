@@ -84,7 +84,7 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   const std::int32_t replica_id =
       fetch.call.version() >= 15 ? request.replica_state.replica_id : request.replica_id;
   plan.reader = {BrokerId{replica_id}, BrokerEpoch{request.replica_state.replica_epoch},
-                 fetch.call.version() >= 11};
+                 fetch.call.version() >= 11, !security::uses_tls(fetch.call.session().protocol)};
   plan.rack = request.rack_id;
   plan.isolation = request.isolation_level == 1 ? replication::Isolation::kReadCommitted
                                                 : replication::Isolation::kReadUncommitted;

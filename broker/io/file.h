@@ -29,6 +29,8 @@ class File {
   virtual Result<void> sync() = 0;
   virtual Result<void> truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> size() const = 0;
+  /// What the system can send from without a copy; -1 where there is no such thing.
+  virtual int descriptor() const { return -1; }
 };
 
 enum class OpenMode {

@@ -219,11 +219,14 @@ Result<Slices> Writer::take() {
 Result<Slice> Writer::to_bytes() {
   const std::size_t total = size();
   ASSIGN_OR_RETURN(const Slices pieces, take());
-  if (pieces.size() == 1) return pieces.front();
-  std::vector<std::uint8_t> all;
-  all.reserve(total);
-  for (const Slice& piece : pieces)
-    all.insert(all.end(), piece.data(), piece.data() + piece.size());
+  if (pieces.size() == 1 && pieces.front().source() == nullptr) return pieces.front();
+  std::vector<std::uint8_t> all(total);
+  std::size_t at = 0;
+  for (const Slice& piece : pieces) {
+    if (!piece.copy_to(std::span(all).subspan(at, piece.size())))
+      return Error{ErrorCode::kKafkaStorageError, "a part of the message cannot be read any more"};
+    at += piece.size();
+  }
   return Slice(std::move(all));
 }
 
@@ -237,7 +240,7 @@ void Writer::uuid(const Uuid& value) {
 void Writer::uvarint(std::uint32_t value) { append_uvarint(buffer_, value); }
 
 void Writer::raw(const Slice& bytes) {
-  if (bytes.size() < kByReference) {
+  if (bytes.size() < kByReference && bytes.source() == nullptr) {
     buffer_.insert(buffer_.end(), bytes.data(), bytes.data() + bytes.size());
     return;
   }

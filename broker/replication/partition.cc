@@ -325,10 +325,10 @@ Result<void> Partition::check_reader(const Reader& reader,
 }
 
 void Partition::read_records(FetchResult& result, Offset from, Offset bound, std::int32_t max_bytes,
-                             bool at_least_one, Isolation isolation) {
+                             bool at_least_one, Isolation isolation, storage::ReadAs as) {
   if (from >= bound || (max_bytes <= 0 && !at_least_one)) return;
   Result<storage::ReadResult> read =
-      log_->read(from, bound, static_cast<std::size_t>(std::max(max_bytes, 0)), at_least_one);
+      log_->read(from, bound, static_cast<std::size_t>(std::max(max_bytes, 0)), at_least_one, as);
   if (!note_failure(read).ok()) {
     result.error = read.code();
     return;
@@ -362,8 +362,9 @@ FetchResult Partition::fetch(const Reader& reader, const FetchPosition& from,
   if (!result.diverging_epoch) {
     if (from.offset < log_->log_start_offset() || from.offset > log_->log_end_offset())
       return fail(ErrorCode::kOffsetOutOfRange);
+    const bool by_reference = reader.takes_file_ranges && !reader.is_replica();
     read_records(result, from.offset, fetch_bound(reader, isolation), max_bytes, at_least_one,
-                 isolation);
+                 isolation, by_reference ? storage::ReadAs::kFileRange : storage::ReadAs::kBytes);
     if (result.error != ErrorCode::kNone) return fail(result.error);
     if (reader.is_replica()) note_fetch(reader, from.offset, Offset{-1}, nullptr, now);
   }

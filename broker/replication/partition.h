@@ -279,7 +279,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void tell_subscribers(ReplicaSubscriber::News news);
   Result<void> check_reader(const Reader& reader, const std::optional<LeaderEpoch>& epoch) const;
   void read_records(FetchResult& result, Offset from, Offset bound, std::int32_t max_bytes,
-                    bool at_least_one, Isolation isolation);
+                    bool at_least_one, Isolation isolation,
+                    storage::ReadAs as = storage::ReadAs::kBytes);
   void note_fetch(const Reader& reader, Offset offset, Offset log_start, FetchClock clock,
                   Instant now);
   void propose(std::optional<IsrChange> change);

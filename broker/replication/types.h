@@ -95,6 +95,8 @@ struct Reader {
   BrokerId replica{-1};  // -1: a consumer
   BrokerEpoch replica_epoch{-1};
   bool from_any_replica = false;  // a consumer that may read from a follower (Fetch version 11)
+  /// A consumer whose connection sends out of files (Slice::stored); for what is committed alone.
+  bool takes_file_ranges = false;
 
   bool is_replica() const { return replica.value >= 0; }
 };

@@ -96,6 +96,7 @@ class CrashWorld {
     LogOptions options;
     options.segment_bytes = 1500;
     options.index_interval_bytes = 100;
+    options.refer_bytes = 1;
     options.file_delete_delay_ms = 0;
     return options;
   }
@@ -184,6 +185,9 @@ class CrashWorld {
     const std::uint64_t back = rng_.below(std::min<std::size_t>(expected.now.size(), 6));
     const Offset to = expected.now[expected.now.size() - 1 - back].base;
     if (to < log.log_start_offset()) return;
+    // What somebody sends from is not shortened but replaced.
+    if (rng_.below(2) == 0)
+      (void)log.read(to, log.log_end_offset(), 1 << 20, true, ReadAs::kFileRange);
     expected.truncate(to);
     if (log.truncate_to(to, kNow).ok()) checkpoint();
   }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -20,7 +21,7 @@ namespace broker::storage {
 /// directory failure). Full is not: what did not fit was taken back, nothing but the metadata log
 /// is appended to, and a reserve that was set aside at the start is given up so that this one, the
 /// checkpoints and truncations can go on.
-class DirectoryHealth {
+class DirectoryHealth : public std::enable_shared_from_this<DirectoryHealth> {
  public:
   enum class State { kOnline, kFull, kOffline };
 

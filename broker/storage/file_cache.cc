@@ -53,6 +53,12 @@ void FileCache::forget(const std::string& path) {
   by_path_.erase(it);
 }
 
+std::shared_ptr<const ByteSource> FileCache::lend(std::shared_ptr<const io::File> file,
+                                                  std::weak_ptr<DirectoryHealth> health) const {
+  if (lent_->load(std::memory_order_relaxed) >= capacity_) return nullptr;
+  return std::make_shared<LentFile>(std::move(file), std::move(health), lent_);
+}
+
 std::size_t FileCache::size() const {
   const std::lock_guard lock(mutex_);
   return entries_.size();

@@ -8,6 +8,7 @@
 
 #include "broker/common/result.h"
 #include "broker/io/file.h"
+#include "broker/storage/lent_file.h"
 
 namespace broker::storage {
 
@@ -30,6 +31,11 @@ class FileCache {
   /// Drops the handle: the path is about to be renamed, removed or written anew.
   void forget(const std::string& path);
 
+  /// `file` for somebody who may keep it for long: a peer that takes what it asked for slowly.
+  /// nullptr while as many are out as the cache may hold: descriptors end one day.
+  std::shared_ptr<const ByteSource> lend(std::shared_ptr<const io::File> file,
+                                         std::weak_ptr<DirectoryHealth> health) const;
+
   std::size_t size() const;
   io::FileSystem& file_system() { return fs_; }
 
@@ -46,6 +52,7 @@ class FileCache {
 
   io::FileSystem& fs_;
   const std::size_t capacity_;
+  const LentFile::Count lent_ = std::make_shared<std::atomic<std::size_t>>(0);
   mutable std::mutex mutex_;
   Entries entries_;  // most recently used first
   std::unordered_map<std::string, Entries::iterator> by_path_;

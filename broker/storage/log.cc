@@ -69,7 +69,7 @@ Log::Segments::iterator Log::segment_for(Offset offset) {
 }
 
 Result<ReadResult> Log::read(Offset from, Offset max_exclusive, std::size_t max_bytes,
-                             bool at_least_one) {
+                             bool at_least_one, ReadAs as) {
   RETURN_IF_ERROR(guard());
   if (from < log_start_offset_ || from > log_end_offset_) {
     return Error{ErrorCode::kOffsetOutOfRange, "offset " + std::to_string(from.value) + " of " +
@@ -79,11 +79,16 @@ Result<ReadResult> Log::read(Offset from, Offset max_exclusive, std::size_t max_
   }
   const ReadResult empty{.records = {}, .first_offset = from, .next_offset = from};
   if (from >= max_exclusive || from == log_end_offset_) return empty;
-  const auto read_ahead = static_cast<std::size_t>(options_.index_interval_bytes);
+  const ReadLimits limits{
+      .max_exclusive = max_exclusive,
+      .max_bytes = max_bytes,
+      .at_least_one = at_least_one,
+      .read_ahead_bytes = static_cast<std::size_t>(options_.index_interval_bytes),
+      .as = as,
+      .refer_bytes = options_.refer_bytes};
   // Compaction can leave nothing at or behind `from` in its segment: then it is in a later one.
   for (auto it = segment_for(from); it != segments_.end(); ++it) {
-    auto read = it->second->read(from, max_exclusive, max_bytes, at_least_one, read_ahead);
-    ASSIGN_OR_RETURN(auto result, report_if_failed(std::move(read)));
+    ASSIGN_OR_RETURN(auto result, report_if_failed(it->second->read(from, limits, health_)));
     if (result) return std::move(*result);
   }
   return empty;

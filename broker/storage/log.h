@@ -104,7 +104,7 @@ class Log {
   /// `max_exclusive` and their sum within `max_bytes`; with `at_least_one` the first may exceed it
   /// (KIP-74). From one segment only. Errors: kOffsetOutOfRange outside log start ... log end.
   Result<ReadResult> read(Offset from, Offset max_exclusive, std::size_t max_bytes,
-                          bool at_least_one);
+                          bool at_least_one, ReadAs as = ReadAs::kBytes);
   /// The first record at or after `timestamp` whose offset is at least the log start. nullopt when
   /// there is none.
   Result<std::optional<TimestampOffset>> offset_for_timestamp(WallMs timestamp);

@@ -10,7 +10,7 @@ namespace broker::storage {
 LogManager::LogManager(io::FileSystem& fs, LogManagerOptions options)
     : fs_(fs),
       options_(std::move(options)),
-      health_(fs, options_.directory, options_.reserve_bytes),
+      health_(std::make_shared<DirectoryHealth>(fs, options_.directory, options_.reserve_bytes)),
       files_(std::make_unique<FileCache>(fs, options_.max_cached_files)),
       rng_(options_.seed) {}
 
@@ -22,24 +22,24 @@ Result<std::unique_ptr<LogManager>> LogManager::open(io::FileSystem& fs,
   manager->log_starts_ = manager->dir_->log_starts();
   manager->high_watermarks_ = manager->dir_->high_watermarks();
   manager->first_dirty_offsets_ = manager->dir_->first_dirty_offsets();
-  manager->health_.set_reserve_aside();
+  manager->health_->set_reserve_aside();
   return manager;
 }
 
 Result<void> LogManager::guard() const {
-  if (!health_.is_offline()) return {};
+  if (!health_->is_offline()) return {};
   return Error{ErrorCode::kKafkaStorageError, options_.directory + " is offline"};
 }
 
 Result<void> LogManager::report_if_failed(Result<void> outcome) {
-  if (outcome.code() == ErrorCode::kKafkaStorageError) health_.fail(outcome.error());
+  if (outcome.code() == ErrorCode::kKafkaStorageError) health_->fail(outcome.error());
   return outcome;
 }
 
 OpenContext LogManager::open_context(const TopicPartition& partition, WallMs now) {
   OpenContext context{.clean_shutdown = dir_->had_clean_shutdown(),
                       .now = now,
-                      .health = &health_,
+                      .health = health_.get(),
                       .may_use_reserve = partition == kMetadataPartition};
   if (const auto it = recovery_points_.find(partition); it != recovery_points_.end()) {
     context.recovery_point = it->second;
@@ -102,8 +102,8 @@ void LogManager::note_recovered(const Log& log) {
 /// crash it would be believed.
 Result<void> LogManager::lower_recovery_points() {
   if (!recovery_points_too_high_) return {};
-  RETURN_IF_ERROR(report_if_failed(
-      with_reserve(&health_, [this] { return dir_->write_recovery_points(recovery_points_); })));
+  RETURN_IF_ERROR(report_if_failed(with_reserve(
+      health_.get(), [this] { return dir_->write_recovery_points(recovery_points_); })));
   recovery_points_too_high_ = false;
   return {};
 }
@@ -126,7 +126,7 @@ Result<std::shared_ptr<Log>> LogManager::create(const TopicPartition& partition,
       note_first_dirty(partition, std::nullopt);
     }
     auto opened = with_reserve(
-        &health_, [&] { return Log::open(*files_, path, partition, options, context); });
+        health_.get(), [&] { return Log::open(*files_, path, partition, options, context); });
     if (!opened.ok()) {
       logs_.erase(partition);
       return opened.error();
@@ -232,7 +232,7 @@ Result<void> LogManager::checkpoint(std::span<const LogPositions> positions) {
   for (const LogPositions& p : positions) {
     if (logs_.contains(p.partition)) note(p);  // else it was deleted meanwhile
   }
-  return report_if_failed(with_reserve(&health_, [this] { return write_checkpoints(); }));
+  return report_if_failed(with_reserve(health_.get(), [this] { return write_checkpoints(); }));
 }
 
 Result<void> LogManager::write_checkpoints() {
@@ -249,7 +249,7 @@ Result<void> LogManager::write_checkpoints() {
 Result<void> LogManager::shut_down(std::optional<BrokerEpoch> epoch, WallMs now) {
   std::vector<LogPositions> positions;
   for (const auto& [partition, log] : logs_) {
-    if (health_.is_offline()) break;
+    if (health_->is_offline()) break;
     const auto closed = log->close(now);
     if (!closed.ok()) {
       a_log_failed_ = true;
@@ -263,7 +263,7 @@ Result<void> LogManager::shut_down(std::optional<BrokerEpoch> epoch, WallMs now)
   logs_.clear();
   RETURN_IF_ERROR(written);
   if (a_log_failed_) return {};
-  return with_reserve(&health_, [&] { return dir_->write_clean_shutdown(epoch); });
+  return with_reserve(health_.get(), [&] { return dir_->write_clean_shutdown(epoch); });
 }
 
 }  // namespace broker::storage

@@ -39,7 +39,7 @@ class LogManager {
   LogDir& directory() { return *dir_; }
   FileCache& files() { return *files_; }
   /// Of the directory. Once it is offline nothing here touches the disk any more.
-  DirectoryHealth& health() { return health_; }
+  DirectoryHealth& health() { return *health_; }
 
   using OptionsFor = std::function<LogOptions(const TopicPartition&)>;
   struct LoadFailure {
@@ -103,7 +103,7 @@ class LogManager {
 
   io::FileSystem& fs_;
   const LogManagerOptions options_;
-  DirectoryHealth health_;
+  const std::shared_ptr<DirectoryHealth> health_;
   std::unique_ptr<LogDir> dir_;
   std::unique_ptr<FileCache> files_;
   Rng rng_;

@@ -38,6 +38,7 @@ struct LogOptions {
   double min_cleanable_dirty_ratio = 0.5;
   // Of the broker, the same for all logs.
   std::int64_t producer_id_expiration_ms = 86400000;
+  std::size_t refer_bytes = 32 * 1024;  // less is cheaper to copy than to refer to
   std::size_t max_decompressed_bytes = record::kDefaultMaxDecompressedBytes;
 
   bool operator==(const LogOptions&) const = default;

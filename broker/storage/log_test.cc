@@ -1,5 +1,8 @@
 #include "broker/storage/log.h"
 
+#include <sys/stat.h>
+
+#include "broker/common/rng.h"
 #include "broker/storage/testing/fixture.h"
 
 namespace broker::storage {
@@ -73,6 +76,109 @@ TEST_F(LogTest, EveryOffsetIsFoundAcrossSegmentsAndIndexes) {
   }
   restart_cleanly();
   EXPECT_EQ(base_offsets(), bases);
+}
+
+TEST_F(LogTest, AReadByReferenceStandsForTheSameBytes) {
+  options_.segment_bytes = 900000;
+  open(true);
+  Rng random(7);
+  for (int i = 0; i < 400; ++i) {
+    append({.records = 1 + static_cast<int>(random.below(5)), .value_bytes = random.below(3000)});
+  }
+  const Offset end = log_->log_end_offset();
+  int referred = 0;
+  for (int i = 0; i < 300; ++i) {
+    const Offset from{
+        static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(end.value)))};
+    const Offset bound{from.value + 1 + static_cast<std::int64_t>(random.below(400))};
+    const std::size_t bytes = 20000 + random.below(200000);
+    const auto range = log_->read(from, bound, bytes, true, ReadAs::kFileRange).value();
+    if (range.records.source() == nullptr) continue;
+    ++referred;
+    ASSERT_LE(range.records.size(), bytes);
+    std::vector<std::uint8_t> loaded(range.records.size());
+    ASSERT_TRUE(range.records.copy_to(loaded));
+    const auto copied = log_->read(from, end, 1 << 20, true).value();
+    ASSERT_EQ(range.first_offset, copied.first_offset);
+    ASSERT_EQ(Slice(loaded), copied.records.sub(0, loaded.size()));
+    Offset next = range.first_offset;
+    record::BatchReader reader{Slice(loaded)};
+    for (auto batch = reader.next().value(); batch; batch = reader.next().value())
+      next = batch->header().next_offset();
+    ASSERT_EQ(range.next_offset, next);
+    ASSERT_LE(next, bound);
+  }
+  EXPECT_GT(referred, 100);
+}
+
+TEST_F(LogTest, LittleIsCopiedAndNotReferredTo) {
+  for (int i = 0; i < 100; ++i) append({.value_bytes = 1000});
+  const Offset end = log_->log_end_offset();
+  const auto all = log_->read(Offset{0}, end, 1 << 20, true, ReadAs::kFileRange).value();
+  EXPECT_NE(all.records.source(), nullptr);
+  const auto tail = log_->read(Offset{90}, end, 1 << 20, true, ReadAs::kFileRange).value();
+  EXPECT_EQ(tail.records.source(), nullptr);
+}
+
+/// What a reader was promised stays what it was, whatever happens to the log.
+class LentFileTest : public LogTest {
+ protected:
+  LentFileTest() {
+    options_.segment_bytes = 100000;
+    options_.file_delete_delay_ms = 0;
+    open(true);
+    for (int i = 0; i < 150; ++i) append({.value_bytes = 1000});  // two segments
+    promised_ = bytes_of(log_->read(Offset{2}, Offset{90}, 1 << 20, true).value().records);
+    lent_ = log_->read(Offset{2}, Offset{90}, 1 << 20, true, ReadAs::kFileRange).value().records;
+    EXPECT_NE(lent_.source(), nullptr);
+  }
+
+  static std::vector<std::uint8_t> bytes_of(const Slice& slice) {
+    std::vector<std::uint8_t> bytes(slice.size());
+    EXPECT_TRUE(slice.copy_to(bytes));
+    return bytes;
+  }
+
+  std::vector<std::uint8_t> promised_;
+  Slice lent_;
+};
+
+TEST_F(LentFileTest, IsWhatItWasAfterATruncationAndOtherRecords) {
+  ASSERT_TRUE(log_->truncate_to(Offset{10}, kNow).ok());
+  for (int i = 0; i < 50; ++i) append({.records = 3, .value_bytes = 700}, 2);
+  EXPECT_EQ(bytes_of(lent_), promised_);
+  EXPECT_EQ(base_offsets().size(), 60u);
+  crash();
+  EXPECT_EQ(base_offsets().size(), 60u);
+  EXPECT_TRUE(dir_.names(".tmp").empty());
+}
+
+TEST_F(LentFileTest, IsWhatItWasAfterAnUncleanLeadersWholeLogIsGone) {
+  ASSERT_TRUE(log_->truncate_fully_and_start_at(Offset{0}, kNow).ok());
+  for (int i = 0; i < 100; ++i) append({.records = 3, .value_bytes = 700}, 2);
+  EXPECT_EQ(bytes_of(lent_), promised_);
+}
+
+TEST_F(LentFileTest, IsWhatItWasAfterItsSegmentIsDeleted) {
+  ASSERT_TRUE(log_->delete_records(Offset{140}, log_->log_end_offset()).ok());
+  ASSERT_EQ(log_->apply_retention(log_->log_end_offset(), kNow).value().segments_deleted, 1);
+  ASSERT_TRUE(log_->apply_retention(log_->log_end_offset(), kNow + 1).ok());
+  EXPECT_TRUE(dir_.names("00000000000000000000.log").empty());
+  EXPECT_EQ(bytes_of(lent_), promised_);
+}
+
+TEST_F(LentFileTest, IsShortenedInPlaceBelowWhatNobodyWasPromised) {
+  const auto inode = [&] {
+    struct stat info {};
+    EXPECT_EQ(::stat((dir_.path() + "/00000000000000000000.log").c_str(), &info), 0);
+    return info.st_ino;
+  };
+  const auto before = inode();
+  ASSERT_TRUE(log_->truncate_to(Offset{90}, kNow).ok());
+  EXPECT_EQ(inode(), before);
+  ASSERT_TRUE(log_->truncate_to(Offset{89}, kNow).ok());
+  EXPECT_NE(inode(), before);
+  EXPECT_EQ(bytes_of(lent_), promised_);
 }
 
 TEST_F(LogTest, RollsBySize) {

@@ -38,6 +38,15 @@ Result<OffsetPosition> OffsetIndex::lookup(Offset target) const {
   return n == 0 ? Result(OffsetPosition{base_offset_, 0}) : entry(n - 1);
 }
 
+Result<OffsetPosition> OffsetIndex::last_before(Offset max_exclusive,
+                                                std::uint32_t max_position) const {
+  ASSIGN_OR_RETURN(const std::size_t n, file_.count_while([&](std::span<const std::uint8_t> e) {
+    const OffsetPosition entry = decode_offset_entry(e, base_offset_);
+    return entry.offset < max_exclusive && entry.position < max_position;
+  }));
+  return n == 0 ? Result(OffsetPosition{base_offset_, 0}) : entry(n - 1);
+}
+
 Result<std::optional<OffsetPosition>> OffsetIndex::last() const {
   if (count() == 0) return std::optional<OffsetPosition>{};
   ASSIGN_OR_RETURN(const OffsetPosition tail, entry(count() - 1));

@@ -30,6 +30,9 @@ class OffsetIndex {
   Result<void> append(Offset offset, std::uint32_t position);
   /// The entry with the largest offset that is not above `target`; (base offset, 0) without one.
   Result<OffsetPosition> lookup(Offset target) const;
+  /// The last entry whose offset is below `max_exclusive` and whose batch begins below
+  /// `max_position`; (base offset, 0) without one.
+  Result<OffsetPosition> last_before(Offset max_exclusive, std::uint32_t max_position) const;
   Result<std::optional<OffsetPosition>> last() const;
   /// Drops entries at or above `offset`.
   Result<void> truncate_to(Offset offset);

@@ -12,6 +12,7 @@
 #include "broker/record/batch.h"
 #include "broker/record/record_iterator.h"
 #include "broker/storage/aborted_txn.h"
+#include "broker/storage/file_cache.h"
 #include "broker/storage/log_options.h"
 #include "broker/storage/offset_index.h"
 #include "broker/storage/time_index.h"
@@ -22,6 +23,20 @@ struct ReadResult {
   Slice records;        // whole batches
   Offset first_offset;  // base offset of the first, `from` when there is none
   Offset next_offset;   // behind the last; where a sequential reader goes on
+};
+
+/// What a read gives: bytes in memory, or, where that saves a copy, a Slice that stands for a part
+/// of the segment's file (Slice::stored). Only for what is committed: nothing but an unclean
+/// election takes that away again.
+enum class ReadAs { kBytes, kFileRange };
+
+struct ReadLimits {
+  Offset max_exclusive;
+  std::size_t max_bytes = 0;
+  bool at_least_one = false;
+  std::size_t read_ahead_bytes = 0;
+  ReadAs as = ReadAs::kBytes;
+  std::size_t refer_bytes = 0;  // the least that is worth a kFileRange
 };
 
 struct TimestampOffset {
@@ -78,9 +93,10 @@ class Segment {
   Result<bool> should_roll(std::uint64_t incoming_bytes, WallMs incoming_max_timestamp,
                            Offset incoming_last_offset, const LogOptions& options, WallMs now);
 
-  /// nullopt when no batch here ends at or behind `from`. Otherwise as Log::read.
-  Result<std::optional<ReadResult>> read(Offset from, Offset max_exclusive, std::size_t max_bytes,
-                                         bool at_least_one, std::size_t read_ahead_bytes);
+  /// nullopt when no batch here ends at or behind `from`. Otherwise as Log::read. `health`, if
+  /// given, hears of failures to read a kFileRange.
+  Result<std::optional<ReadResult>> read(Offset from, const ReadLimits& limits,
+                                         DirectoryHealth* health = nullptr);
   /// The first record at or after `timestamp` with an offset of at least `at_least`.
   Result<std::optional<TimestampOffset>> find_timestamp(WallMs timestamp, Offset at_least,
                                                         std::size_t max_decompressed_bytes);
@@ -103,7 +119,7 @@ class Segment {
   /// bytes dropped. Errors: kUnsupportedForMessageFormat for batches older than Kafka 0.11, and
   /// what `visit` returns.
   Result<std::uint64_t> recover(const LogOptions& options, const BatchVisitor& visit);
-  /// Keeps only batches whose last offset is below `offset`.
+  /// Keeps only batches whose last offset is below `offset`. Where more was lent, in a new file.
   Result<void> truncate_to(Offset offset);
 
   /// Opens the file for appending. Returns the offset behind the last batch.
@@ -128,6 +144,10 @@ class Segment {
   Result<void> clear_indexes();
   /// read() without copying; nullopt where that does not pay, or the first batch does not fit.
   Result<std::optional<ReadResult>> refer(Offset from, Offset max_exclusive, std::size_t max_bytes);
+  /// read() without copying; nullopt where that does not pay, or the first batch does not fit.
+  Result<std::optional<ReadResult>> refer(Offset from, const ReadLimits& limits,
+                                          DirectoryHealth* health);
+  Result<void> replace_by_prefix(const io::File& log, std::uint64_t bytes);
   /// Position of the first batch that ends at or behind `offset`; the size when there is none.
   Result<std::uint64_t> position_of(Offset offset);
   /// Takes the counters from the indexes and the batches behind the last entry.
@@ -144,6 +164,7 @@ class Segment {
 
   std::shared_ptr<io::File> active_file_;  // null when inactive
   std::uint64_t size_ = 0;
+  Offset lent_end_{0};  // behind what the file was lent for
   bool indexes_ready_ = false;
   OffsetIndex offset_index_;
   TimeIndex time_index_;

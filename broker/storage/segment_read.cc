@@ -97,19 +97,24 @@ Result<Offset> Segment::load_tail() {
   return next;
 }
 
-Result<std::optional<ReadResult>> Segment::read(Offset from, Offset max_exclusive,
-                                                std::size_t max_bytes, bool at_least_one,
-                                                std::size_t read_ahead_bytes) {
+Result<std::optional<ReadResult>> Segment::read(Offset from, const ReadLimits& limits,
+                                                DirectoryHealth* health) {
   const std::optional<ReadResult> not_here;
   if (empty()) return not_here;
   RETURN_IF_ERROR(ensure_indexes());
+  const std::size_t max_bytes = limits.max_bytes;
+  if (limits.as == ReadAs::kFileRange &&
+      std::min<std::uint64_t>(max_bytes, size_) >= limits.refer_bytes) {
+    ASSIGN_OR_RETURN(auto referred, refer(from, limits, health));
+    if (referred) return referred;
+  }
   ASSIGN_OR_RETURN(const OffsetPosition start, offset_index_.lookup(from));
   ASSIGN_OR_RETURN(const auto log, file());
 
   std::uint64_t position = start.position;
   // What lies between the index entry and the wanted batch is read along: one system call.
   std::uint64_t want =
-      std::max<std::uint64_t>(max_bytes, record::kBatchHeaderSize) + read_ahead_bytes;
+      std::max<std::uint64_t>(max_bytes, record::kBatchHeaderSize) + limits.read_ahead_bytes;
   while (position + record::kBatchHeaderSize <= size_) {
     ReadBuffer buffer(std::min(want, size_ - position));
     ASSIGN_OR_RETURN(const std::size_t n, log->read_at(position, buffer.span()));
@@ -129,7 +134,8 @@ Result<std::optional<ReadResult>> Segment::read(Offset from, Offset max_exclusiv
     }
     const record::BatchHeader first(bytes.subspan(at));
     ReadResult result{.records = {}, .first_offset = from, .next_offset = from};
-    if (first.last_offset() >= max_exclusive || (first.size_bytes() > max_bytes && !at_least_one)) {
+    if (first.last_offset() >= limits.max_exclusive ||
+        (first.size_bytes() > max_bytes && !limits.at_least_one)) {
       return std::optional<ReadResult>(std::move(result));
     }
     if (at + first.size_bytes() > n) {  // larger than the buffer: once more, from its start
@@ -143,7 +149,8 @@ Result<std::optional<ReadResult>> Segment::read(Offset from, Offset max_exclusiv
     while (end + record::kBatchHeaderSize <= n) {
       ASSIGN_OR_RETURN(const auto header, header_at(bytes, end, size_ - position - end));
       const std::size_t next_end = end + header.size_bytes();
-      if (next_end > n || next_end - at > max_bytes || header.last_offset() >= max_exclusive) break;
+      if (next_end > n || next_end - at > max_bytes || header.last_offset() >= limits.max_exclusive)
+        break;
       end = next_end;
       result.next_offset = header.next_offset();
     }
@@ -255,10 +262,14 @@ Result<void> Segment::truncate_to(Offset offset) {
   RETURN_IF_ERROR(time_index_.truncate_to(offset));
   RETURN_IF_ERROR(truncate_aborted(offset));
   ASSIGN_OR_RETURN(const auto log, file());
-  RETURN_IF_ERROR(log->truncate(position));
-  // Before anything is appended: a power failure that brings the old end back must not find a newer
-  // segment behind it.
-  if (!has_defect(Defect::kTruncationNotSynced)) RETURN_IF_ERROR(log->sync());
+  if (lent_end_ > offset) {
+    RETURN_IF_ERROR(replace_by_prefix(*log, position));
+  } else {
+    RETURN_IF_ERROR(log->truncate(position));
+    // Before anything is appended: a power failure that brings the old end back must not find a
+    // newer segment behind it.
+    if (!has_defect(Defect::kTruncationNotSynced)) RETURN_IF_ERROR(log->sync());
+  }
   size_ = position;
   ASSIGN_OR_RETURN([[maybe_unused]] const Offset next, load_tail());
   return {};

@@ -1,6 +1,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -13,6 +14,9 @@ namespace {
 
 constexpr std::size_t kMaxWriteBytes = 1 << 20;  // per system call
 constexpr std::size_t kMaxPieces = 64;
+constexpr std::size_t kCopyBytes = 256 * 1024;  // where the system cannot send from a file
+// The peer was promised bytes: only a new connection can say that they are not there.
+constexpr const char* kSourceFailed = "what was to be sent can no longer be read";
 constexpr std::size_t kTlsRecordBytes = 16 * 1024;
 constexpr std::uint8_t kTlsHandshakeRecord = 22;
 constexpr std::uint8_t kTlsAlertRecord = 21;
@@ -32,7 +36,13 @@ class PlainChannel final : public Channel {
   IoResult write(int fd, const WriteQueue& queue) override {
     std::array<iovec, kMaxPieces> pieces;
     const std::size_t count = queue.gather(pieces, kMaxWriteBytes);
-    const ssize_t n = ::writev(fd, pieces.data(), static_cast<int>(count));
+    if (count == 0) return send_stored(fd, queue.front());
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    // What follows may come out of a file: its first bytes belong into the same packet.
+    const bool more = queue.is_stored(count);
+    const ssize_t n = ::sendmsg(fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     if (n >= 0) return {IoStatus::kDone, static_cast<std::size_t>(n), {}};
     if (errno == EAGAIN || errno == EINTR) return {IoStatus::kWantWrite, 0, {}};
     return {IoStatus::kFailed, 0, system_reason(errno)};
@@ -40,6 +50,27 @@ class PlainChannel final : public Channel {
 
   void shut_down() override {}
   bool may_hold_bytes() const override { return false; }
+
+ private:
+  static IoResult send_stored(int fd, const Slice& bytes) {
+    auto position = static_cast<off_t>(bytes.source_position());
+    const ssize_t n = ::sendfile(fd, bytes.source()->descriptor(), &position,
+                                 std::min(bytes.size(), kMaxWriteBytes));
+    if (n > 0) return {IoStatus::kDone, static_cast<std::size_t>(n), {}};
+    if (n == 0) return {IoStatus::kFailed, 0, kSourceFailed};
+    if (errno == EAGAIN || errno == EINTR) return {IoStatus::kWantWrite, 0, {}};
+    // No file to send from, or one that cannot be read: then its owner is to hear of that.
+    return send_copied(fd, bytes);
+  }
+
+  static IoResult send_copied(int fd, const Slice& bytes) {
+    std::vector<std::uint8_t> copy(std::min(bytes.size(), kCopyBytes));
+    if (!bytes.copy_to(copy)) return {IoStatus::kFailed, 0, kSourceFailed};
+    const ssize_t n = ::send(fd, copy.data(), copy.size(), MSG_NOSIGNAL);
+    if (n >= 0) return {IoStatus::kDone, static_cast<std::size_t>(n), {}};
+    if (errno == EAGAIN || errno == EINTR) return {IoStatus::kWantWrite, 0, {}};
+    return {IoStatus::kFailed, 0, system_reason(errno)};
+  }
 };
 
 class TlsChannel final : public Channel {
@@ -113,11 +144,15 @@ class TlsChannel final : public Channel {
   IoResult write(int, const WriteQueue& queue) override {
     // Small pieces share a record; large ones are encrypted where they lie. After a record that
     // the socket did not take, OpenSSL wants the same bytes again.
-    const bool direct = staged_.empty() && (retry_direct_ || queue.has_one_piece() ||
-                                            queue.front().size() >= kTlsRecordBytes);
-    if (!direct && staged_.empty()) stage(queue);
+    const Slice front = queue.front();
+    const bool direct = staged_.empty() && front.source() == nullptr &&
+                        (retry_direct_ || queue.has_one_piece() || front.size() >= kTlsRecordBytes);
+    if (!direct && staged_.empty()) {
+      staged_.resize(std::min(kTlsRecordBytes, queue.size()));
+      if (!queue.copy(staged_)) return {IoStatus::kFailed, 0, kSourceFailed};
+    }
     const std::span<const std::uint8_t> bytes =
-        direct ? queue.front() : std::span<const std::uint8_t>(staged_);
+        direct ? front.span() : std::span<const std::uint8_t>(staged_);
     ERR_clear_error();
     errno = 0;
     std::size_t n = 0;
@@ -144,15 +179,6 @@ class TlsChannel final : public Channel {
   }
 
  private:
-  void stage(const WriteQueue& queue) {
-    std::array<iovec, kMaxPieces> pieces;
-    const std::size_t count = queue.gather(pieces, kTlsRecordBytes);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto* bytes = static_cast<const std::uint8_t*>(pieces[i].iov_base);
-      staged_.insert(staged_.end(), bytes, bytes + pieces[i].iov_len);
-    }
-  }
-
   IoResult outcome(int rc) const {
     const int system_error = errno;
     switch (SSL_get_error(ssl_.get(), rc)) {

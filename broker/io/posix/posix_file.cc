@@ -33,7 +33,7 @@ class PosixFile final : public File {
   PosixFile& operator=(const PosixFile&) = delete;
   ~PosixFile() override { ::close(fd_); }
 
-  int fd() const { return fd_; }
+  int descriptor() const override { return fd_; }
 
   Result<std::size_t> read_at(std::uint64_t position, std::span<std::uint8_t> out) const override {
     std::size_t done = 0;
@@ -205,7 +205,7 @@ class PosixFileSystem final : public FileSystem {
 
   Result<void> sync_directory(const std::string& path) override {
     ASSIGN_OR_RETURN(const auto dir, open_file(path, O_RDONLY | O_DIRECTORY));
-    while (::fsync(dir->fd()) != 0) {
+    while (::fsync(dir->descriptor()) != 0) {
       if (errno != EINTR) return system_error("sync", path, errno);
     }
     return {};
@@ -213,7 +213,7 @@ class PosixFileSystem final : public FileSystem {
 
   Result<std::unique_ptr<File>> lock(const std::string& path) override {
     ASSIGN_OR_RETURN(auto file, open_file(path, O_RDWR | O_CREAT));
-    if (::flock(file->fd(), LOCK_EX | LOCK_NB) != 0) {
+    if (::flock(file->descriptor(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EWOULDBLOCK) {
         return Error{ErrorCode::kKafkaStorageError, path + " is locked by another process"};
       }

@@ -8,6 +8,7 @@
 
 #include "broker/io/posix/certificates_for_tests.h"
 #include "broker/io/posix/event_loop.h"
+#include "broker/io/posix/posix_file.h"
 
 namespace broker::io::posix {
 namespace {
@@ -234,6 +235,77 @@ TEST_F(TransportTest, CloseAfterFlushDeliversEverything) {
   EXPECT_EQ(server_peer().received.size(), kSize);
 }
 
+class FileSource final : public ByteSource {
+ public:
+  FileSource(std::shared_ptr<const File> file, bool with_descriptor)
+      : file_(std::move(file)), with_descriptor_(with_descriptor) {}
+  int descriptor() const override { return with_descriptor_ ? file_->descriptor() : -1; }
+  bool read_exactly(std::uint64_t position, std::span<std::uint8_t> out) const override {
+    const auto n = file_->read_at(position, out);
+    return n.ok() && *n == out.size();
+  }
+
+ private:
+  const std::shared_ptr<const File> file_;
+  const bool with_descriptor_;
+};
+
+/// Memory, a part of a file, memory: as a Fetch response is made.
+struct FileBetween {
+  std::shared_ptr<File> file;
+  std::string content;
+  explicit FileBetween(const std::string& path) : content(5 << 20, ' ') {
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 31 >> 5);
+    file = *make_posix_file_system()->open(path, OpenMode::kCreate);
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(content.data());
+    EXPECT_TRUE(file->write_at(0, std::span(bytes, content.size())).ok());
+  }
+  Slices pieces(bool with_descriptor = true) const {
+    const auto source = std::make_shared<FileSource>(file, with_descriptor);
+    return {Slice::copy_of("head"), Slice::stored(source, 1000, content.size() - 1000),
+            Slice::copy_of("between"), Slice::stored(source, 7, 40'000), Slice::copy_of("tail")};
+  }
+  std::string expected() const {
+    return "head" + content.substr(1000) + "between" + content.substr(7, 40'000) + "tail";
+  }
+};
+
+TEST_F(TransportTest, SendsOutOfAFileBetweenBytesInMemory) {
+  echo = false;
+  TemporaryDirectory directory;
+  const FileBetween source(directory.file("records"));
+  listen();
+  auto client = connect();
+  ASSERT_TRUE(client->wait_open());
+  client->run([&] { client->stream->write(source.pieces()); });
+  ASSERT_TRUE(server_peer().wait_received(source.expected().size()));
+  EXPECT_TRUE(server_peer().received == source.expected());
+}
+
+TEST_F(TransportTest, CopiesOutOfAFileThatTheSystemCannotSendFrom) {
+  echo = false;
+  TemporaryDirectory directory;
+  const FileBetween source(directory.file("records"));
+  listen();
+  auto client = connect();
+  ASSERT_TRUE(client->wait_open());
+  client->run([&] { client->stream->write(source.pieces(false)); });
+  ASSERT_TRUE(server_peer().wait_received(source.expected().size()));
+  EXPECT_TRUE(server_peer().received == source.expected());
+}
+
+TEST_F(TransportTest, AFileThatBecameShorterClosesTheConnection) {
+  echo = false;
+  TemporaryDirectory directory;
+  const FileBetween source(directory.file("records"));
+  ASSERT_TRUE(source.file->truncate(50'000).ok());
+  listen();
+  auto client = connect();
+  ASSERT_TRUE(client->wait_open());
+  client->run([&] { client->stream->write(source.pieces()); });
+  EXPECT_NE(client->wait_closed().detail.find("no longer be read"), std::string::npos);
+}
+
 TEST_F(TransportTest, AStreamMayDieInsideItsOwnCallback) {
   listen();
   auto client = connect();
@@ -300,6 +372,17 @@ TEST_F(TlsTest, CarriesLargeAndSmallWrites) {
   ASSERT_TRUE(client->wait_received(sent.size()));
   EXPECT_EQ(client->received, sent);
   EXPECT_FALSE(server_peer().certificate.has_value());
+}
+
+TEST_F(TlsTest, EncryptsOutOfAFileBetweenBytesInMemory) {
+  echo = false;
+  const FileBetween source(files.file("records"));
+  listen(server_tls());
+  auto client = connect(client_tls());
+  ASSERT_TRUE(client->wait_open()) << client->closed->detail;
+  client->run([&] { client->stream->write(source.pieces()); });
+  ASSERT_TRUE(server_peer().wait_received(source.expected().size()));
+  EXPECT_TRUE(server_peer().received == source.expected());
 }
 
 TEST_F(TlsTest, ATlsReaderThatPausesLosesNothing) {

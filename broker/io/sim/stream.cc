@@ -95,6 +95,11 @@ void SimStream::write(Slices bytes) {
   if (phase_ >= Phase::kClosing || flush_then_close_) return;
   for (Slice& piece : bytes) {
     if (piece.empty()) continue;
+    if (piece.source() != nullptr) {  // a simulated disk has nothing that could be sent from
+      std::vector<std::uint8_t> copy(piece.size());
+      if (!piece.copy_to(copy)) return close();
+      piece = Slice(std::move(copy));
+    }
     socket().unsent_bytes += piece.size();
     socket().unsent.push_back(std::move(piece));
   }
