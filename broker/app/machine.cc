@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "broker/common/log.h"
 #include "broker/common/rng.h"
@@ -18,6 +19,14 @@ constexpr std::size_t kWorkers = 4;
 constexpr std::size_t kDiskReserve = 4 << 20;
 /// The pod's address, from whoever starts this process; see node::Ports.
 constexpr const char* kAddressVariable = "MILLRACE_ADDRESS";
+
+std::optional<node::DiskSpace> disk_space(const std::string& path) {
+  std::error_code error;
+  const auto space = std::filesystem::space(path, error);
+  if (error) return std::nullopt;
+  return node::DiskSpace{static_cast<std::int64_t>(space.capacity),
+                         static_cast<std::int64_t>(space.available)};
+}
 
 }  // namespace
 
@@ -53,8 +62,8 @@ node::Ports Machine::ports() {
   std::vector<io::Strand*> strands;
   for (auto& loop : loops_) strands.push_back(loop.get());
   const char* address = std::getenv(kAddressVariable);
-  return {*files_,          *transport_,  std::move(strands),     *workers_, Rng::os_seed(),
-          request_memory(), kDiskReserve, address ? address : "", addresses_};
+  return {*files_,          *transport_,  std::move(strands),     *workers_,  Rng::os_seed(),
+          request_memory(), kDiskReserve, address ? address : "", addresses_, disk_space};
 }
 
 std::size_t request_memory() {

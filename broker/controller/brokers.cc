@@ -204,6 +204,8 @@ ControllerResult<protocol::BrokerRegistrationResponse> decide(
   result.note = "broker " + std::to_string(id.value) + " registered with epoch " +
                 std::to_string(record.broker_epoch);
   result.records.emplace_back(std::move(record));
+  if (existing != nullptr && !restarted)
+    add_returned_directories(context, *existing, request.log_dirs, result.records);
   return result;
 }
 

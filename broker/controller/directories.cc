@@ -99,6 +99,32 @@ void add_directory_changes(const DecideContext& context, const BrokerRegistratio
   records.emplace_back(std::move(change));
 }
 
+void add_returned_directories(const DecideContext& context, const BrokerRegistration& before,
+                              const std::vector<DirectoryId>& log_dirs,
+                              metadata::MetadataRecords& records) {
+  const auto is_back = [&](const DirectoryId& id) {
+    return contains(log_dirs, id) && !contains(before.log_dirs, id);
+  };
+  if (std::none_of(log_dirs.begin(), log_dirs.end(), is_back)) return;
+  BrokerRegistration now = before;
+  now.log_dirs = log_dirs;
+  std::sort(now.log_dirs.begin(), now.log_dirs.end());
+  metadata::ClusterImage cluster = context.image.cluster;
+  cluster.brokers.set(before.id, std::move(now));
+  RulesLookup lookup(context.image, context.options);
+  for (const auto& key : context.partitions.partitions_of(before.id)) {
+    const metadata::TopicImage* topic = context.image.topics.find(key.first);
+    const auto* partition = topic == nullptr ? nullptr : topic->partitions.find(key.second);
+    if (partition == nullptr || partition->leader != metadata::kNoLeader ||
+        !is_back(partition->directory_of(before.id)))
+      continue;
+    const TopicRules& rules = lookup.of(*topic);
+    PartitionChange change(cluster, rules, key.first, key.second, *partition);
+    change.elect(rules.unclean_election ? Election::kUnclean : Election::kOnline);
+    if (auto record = change.build()) records.emplace_back(std::move(*record));
+  }
+}
+
 ControllerResult<AssignReplicasToDirsResponse> decide(const DecideContext& context,
                                                       const AssignReplicasToDirsRequest& request) {
   ControllerResult<AssignReplicasToDirsResponse> out;

@@ -28,6 +28,13 @@ void add_directory_changes(const DecideContext& context, const metadata::BrokerR
 /// A broker says in which directories its replicas are. Errors in the response:
 /// kUnsupportedVersion (metadata.version below 3.7-IV2), kBrokerIdNotRegistered, kStaleBrokerEpoch;
 /// per partition kUnknownTopicId, kUnknownTopicOrPartition, kNotLeaderOrFollower.
+/// A broker registers again, as the same process, with directories that it had not before: what is
+/// in them and has no leader gets one.
+void add_returned_directories(const DecideContext& context,
+                              const metadata::BrokerRegistration& before,
+                              const std::vector<DirectoryId>& log_dirs,
+                              metadata::MetadataRecords& records);
+
 ControllerResult<protocol::AssignReplicasToDirsResponse> decide(
     const DecideContext& context, const protocol::AssignReplicasToDirsRequest& request);
 

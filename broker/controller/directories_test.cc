@@ -73,6 +73,23 @@ TEST_F(Directories, ADirectoryThatFailsTakesItsReplicasOutAndNoOthers) {
   EXPECT_EQ(world.partition("t", 1).leader, kNoLeader);
 }
 
+TEST_F(Directories, WhatHadNoLeaderGetsOneWhenItsDirectoryIsBack) {
+  assign(kFirst, {0});
+  assign(kSecond, {1});
+  world.fence(1);
+  auto beat = world.beat(0);
+  beat.offline_log_dirs = {kSecond};
+  world.run(beat);
+  EXPECT_EQ(world.partition("t", 1).leader, kNoLeader);
+  const LeaderEpoch other = world.partition("t", 0).leader_epoch;
+  auto again = World::registration(0);
+  again.log_dirs = {kFirst, kSecond};
+  EXPECT_EQ(world.run(again).error_code, 0);
+  EXPECT_FALSE(world.image().cluster.broker(BrokerId{0})->fenced);
+  EXPECT_EQ(world.partition("t", 1).leader, BrokerId{0});
+  EXPECT_EQ(world.partition("t", 0).leader_epoch, other) << "nothing else is elected anew";
+}
+
 TEST_F(Directories, CordonedOnesAreRememberedAndGetNoNewReplicas) {
   auto beat = world.beat(0);
   beat.cordoned_log_dirs = {{kSecond, kFirst}};

@@ -31,6 +31,7 @@ struct DescribeClientQuotasRequest;
 struct DescribeClusterRequest;
 struct DescribeConfigsRequest;
 struct DescribeGroupsRequest;
+struct DescribeLogDirsRequest;
 struct DescribeProducersRequest;
 struct DescribeQuorumRequest;
 struct DescribeTopicPartitionsRequest;
@@ -87,6 +88,7 @@ void handle_list_offsets(Services& services, Call<protocol::ListOffsetsRequest> 
 void handle_offset_for_leader_epoch(Services& services,
                                     Call<protocol::OffsetForLeaderEpochRequest> call);
 void handle_delete_records(Services& services, Call<protocol::DeleteRecordsRequest> call);
+void handle_describe_log_dirs(Services& services, Call<protocol::DescribeLogDirsRequest> call);
 void handle_init_producer_id(Services& services, Call<protocol::InitProducerIdRequest> call);
 void handle_add_offsets_to_txn(Services& services, Call<protocol::AddOffsetsToTxnRequest> call);
 void handle_add_partitions_to_txn(Services& services,

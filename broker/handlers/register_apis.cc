@@ -57,6 +57,8 @@
 #include "broker/protocol/messages/describe_configs_response.h"
 #include "broker/protocol/messages/describe_groups_request.h"
 #include "broker/protocol/messages/describe_groups_response.h"
+#include "broker/protocol/messages/describe_log_dirs_request.h"
+#include "broker/protocol/messages/describe_log_dirs_response.h"
 #include "broker/protocol/messages/describe_producers_request.h"
 #include "broker/protocol/messages/describe_producers_response.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
@@ -144,6 +146,7 @@ void register_apis(Registry& registry) {
   registry.add<protocol::OffsetForLeaderEpochRequest>(Serves::kBroker,
                                                       handle_offset_for_leader_epoch);
   registry.add<protocol::DeleteRecordsRequest>(Serves::kBroker, handle_delete_records);
+  registry.add<protocol::DescribeLogDirsRequest>(Serves::kBroker, handle_describe_log_dirs);
   registry.add<protocol::InitProducerIdRequest>(Serves::kBroker, handle_init_producer_id);
   registry.add<protocol::AddOffsetsToTxnRequest>(Serves::kBroker, handle_add_offsets_to_txn);
   registry.add<protocol::AddPartitionsToTxnRequest>(Serves::kBroker, handle_add_partitions_to_txn);

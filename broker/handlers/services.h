@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "broker/common/ids.h"
 #include "broker/config/broker_config.h"
@@ -43,6 +44,15 @@ struct ClusterState {
   std::shared_ptr<const security::Authorizer> authorizer;
 };
 
+/// One entry of log.dirs.
+struct LogDirectory {
+  std::string path;
+  bool is_offline = false;
+  std::int64_t total_bytes = -1;  // of its file system; -1: unknown
+  std::int64_t usable_bytes = -1;
+  bool is_cordoned = false;
+};
+
 /// What the handlers call. Filled by node/ before the first listener opens; everything outlives the
 /// server.
 struct Services {
@@ -66,6 +76,8 @@ struct Services {
   coordinator::group::GroupCoordinator* groups = nullptr;
   coordinator::transaction::TransactionCoordinator* transactions = nullptr;
   ProducerIds* producer_ids = nullptr;
+  /// Answers on the given strand; its file systems are asked on the pool.
+  std::function<void(io::Strand&, UniqueFunction<void(std::vector<LogDirectory>)>)> log_directories;
   /// The sessions of one connection strand.
   std::function<replication::FetchSessionCache&(io::Strand&)> fetch_sessions;
 };

@@ -36,8 +36,10 @@ void Node::Impl::collect(UniqueFunction<void(NodeMetrics)> done) {
   metrics->is_controller = config_.is_controller;
   metrics->is_voter = metadata_log_->is_voter();
   add_cluster(*metrics, *state_.get()->image);
-  metrics->offline_log_dirs = logs_->health().is_offline() ? 1 : 0;
-  metrics->full_log_dirs = logs_->health().is_full() ? 1 : 0;
+  for (const auto& directory : logs_->directories()) {
+    metrics->offline_log_dirs += directory.is_offline() ? 1 : 0;
+    metrics->full_log_dirs += directory.is_full() ? 1 : 0;
+  }
   if (replicas_ == nullptr) {
     return main().post([metrics, done = std::move(done)]() mutable { done(std::move(*metrics)); });
   }

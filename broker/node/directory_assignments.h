@@ -10,19 +10,19 @@
 #include "broker/protocol/messages/assign_replicas_to_dirs_request.h"
 #include "broker/protocol/messages/assign_replicas_to_dirs_response.h"
 #include "broker/replication/fetcher_core.h"
+#include "broker/replication/peers.h"
 
 namespace broker::node {
 
 /// Tells the controller in which log directories this broker's replicas are, again and again until
 /// it knows (KIP-858, AssignReplicasToDirs). On one strand; one request at a time.
-class DirectoryAssignments {
+class DirectoryAssignments final : public replication::DirectoryListener {
  public:
   DirectoryAssignments(io::Strand& strand, controller::ControllerChannel& channel, BrokerId node,
                        std::function<BrokerEpoch()> epoch);
-  ~DirectoryAssignments();
+  ~DirectoryAssignments() override;
 
-  /// The replica is in `directory`, and the image says something else.
-  void on_placed(const replication::PartitionKey& replica, const DirectoryId& directory);
+  void on_placed(const replication::PartitionKey& replica, const DirectoryId& directory) override;
 
  private:
   using Wanted = std::map<replication::PartitionKey, DirectoryId>;

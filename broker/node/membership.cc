@@ -1,5 +1,6 @@
 #include "broker/node/membership.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "broker/common/log.h"
@@ -50,7 +51,7 @@ void Membership::try_register() {
     request.features.push_back({std::string(feature.name), feature.min, feature.max});
   }
   request.rack = options_.rack;
-  request.log_dirs = options_.log_dirs;
+  request.log_dirs = registered_dirs_ = usable_dirs_;
   if (options_.previous_epoch) request.previous_broker_epoch = options_.previous_epoch->value;
   registering_ = true;
   controller::call(channel_, std::move(request),
@@ -67,6 +68,7 @@ void Membership::on_registration(const Result<protocol::BrokerRegistrationRespon
     epoch_ = BrokerEpoch{result->broker_epoch};
     log_info("node", "registered", {{"node", options_.node_id.value}, {"epoch", epoch_.value}});
     if (on_epoch_) on_epoch_(epoch_);
+    if (has_unregistered_directory()) return try_register();  // back meanwhile
     schedule_heartbeat(Duration::zero());
     if (on_registered_) std::exchange(on_registered_, nullptr)(epoch_);
     return;
@@ -103,6 +105,35 @@ void Membership::unfence(UniqueFunction<void()> done) {
   want_fence_ = false;
   on_unfenced_ = std::move(done);
   schedule_heartbeat(Duration::zero());
+}
+
+void Membership::set_directories(std::vector<DirectoryId> usable,
+                                 std::vector<DirectoryId> unusable) {
+  const bool changed = unusable != std::exchange(unusable_dirs_, std::move(unusable));
+  usable_dirs_ = std::move(usable);
+  if (!changed || epoch_.value < 0) return;
+  if (has_unregistered_directory()) {
+    register_again();
+  } else {
+    heartbeat_now();
+  }
+}
+
+/// Failed ones are struck off by heartbeats, so that they have to be registered when they are back.
+bool Membership::has_unregistered_directory() {
+  std::erase_if(registered_dirs_, [&](const DirectoryId& id) {
+    return std::find(unusable_dirs_.begin(), unusable_dirs_.end(), id) != unusable_dirs_.end();
+  });
+  return std::any_of(usable_dirs_.begin(), usable_dirs_.end(), [&](const DirectoryId& id) {
+    return std::find(registered_dirs_.begin(), registered_dirs_.end(), id) ==
+           registered_dirs_.end();
+  });
+}
+
+void Membership::set_cordoned(std::vector<DirectoryId> cordoned) {
+  if (cordoned == cordoned_dirs_.value_or(std::vector<DirectoryId>())) return;
+  cordoned_dirs_ = std::move(cordoned);
+  heartbeat_now();
 }
 
 void Membership::step_aside(bool aside) {
@@ -154,6 +185,8 @@ void Membership::heartbeat() {
   request.broker_id = options_.node_id.value;
   request.broker_epoch = epoch_.value;
   request.current_metadata_offset = metadata_offset_().value;
+  request.offline_log_dirs = unusable_dirs_;
+  request.cordoned_log_dirs = cordoned_dirs_;
   request.want_fence = want_fence_ || aside_;
   request.want_shut_down = want_shut_down_;
   controller::call(channel_, std::move(request),

@@ -16,7 +16,6 @@ struct MembershipOptions {
   BrokerId node_id;
   Uuid incarnation;
   std::optional<std::string> rack;
-  std::vector<DirectoryId> log_dirs;
   std::vector<protocol::BrokerRegistrationRequest::Listener> listeners;  // as clients reach them
   std::optional<BrokerEpoch> previous_epoch;                             // of the last clean stop
   std::chrono::milliseconds heartbeat_interval{2000};
@@ -42,9 +41,14 @@ class Membership {
   void register_broker(UniqueFunction<void(Result<BrokerEpoch>)> done);
   /// Asks to be unfenced; `done` once the controller has.
   void unfence(UniqueFunction<void()> done);
+  /// The log directories that can be used, and those that failed or are full. Before
+  /// register_broker(), and with every change. One that comes back is registered again.
+  void set_directories(std::vector<DirectoryId> usable, std::vector<DirectoryId> unusable);
   /// From the next heartbeat on this broker asks to be fenced, or not any more, after it was
   /// unfenced: it steps aside while it cannot take records.
   void step_aside(bool aside);
+  /// The log directories that take nothing new (KIP-1066), all of them; the controller is told.
+  void set_cordoned(std::vector<DirectoryId> cordoned);
   bool steps_aside() const { return aside_; }
   /// Ends what register_broker() or unfence() still wait for: the one with kBrokerNotAvailable.
   void give_up();
@@ -61,6 +65,7 @@ class Membership {
   void try_register();
   void on_registration(const Result<protocol::BrokerRegistrationResponse>& result);
   void register_again();
+  bool has_unregistered_directory();
   void heartbeat();
   void schedule_heartbeat(Duration delay);
   void on_heartbeat(const Result<protocol::BrokerHeartbeatResponse>& result);
@@ -69,6 +74,10 @@ class Membership {
   controller::ControllerChannel& channel_;
   const MembershipOptions options_;
   const std::function<Offset()> metadata_offset_;
+  std::vector<DirectoryId> usable_dirs_;
+  std::vector<DirectoryId> unusable_dirs_;
+  std::vector<DirectoryId> registered_dirs_;
+  std::optional<std::vector<DirectoryId>> cordoned_dirs_;  // unset until there were any
   BrokerEpoch epoch_{-1};
   Instant register_until_{};
   std::string last_refusal_;

@@ -18,6 +18,11 @@
 
 namespace broker::node {
 
+struct DiskSpace {
+  std::int64_t total_bytes = 0;
+  std::int64_t usable_bytes = 0;
+};
+
 /// What a node runs on. Everything outlives it.
 struct Ports {
   io::FileSystem& files;
@@ -33,6 +38,8 @@ struct Ports {
   std::string address{};
   /// Of `transport`: gets the addresses of others. Null: their names alone count.
   std::shared_ptr<io::AddressBook> addresses{};
+  /// Of the file system of a path, from any thread; may be empty.
+  std::function<std::optional<DiskSpace>(const std::string& path)> disk_space{};
 };
 
 /// One Kafka node, broker and controller: everything between main() and the modules. app/ hands it

@@ -22,7 +22,7 @@
 #include "broker/quorum/metadata_log.h"
 #include "broker/replication/fetch_session.h"
 #include "broker/replication/replica_manager.h"
-#include "broker/storage/log_manager.h"
+#include "broker/storage/log_directories.h"
 
 namespace broker::node {
 
@@ -55,7 +55,7 @@ class Node::Impl final : public controller::ImageListener {
  private:
   // start.cc: each step calls the next when it is done, or end_start() with what went wrong.
   Result<void> begin();
-  Result<void> open_log_directory();
+  Result<void> open_log_directories();
   Result<void> start_server();
   void register_broker();
   void catch_up();
@@ -83,22 +83,26 @@ class Node::Impl final : public controller::ImageListener {
   std::size_t strand_index(const io::Strand& strand) const;
 
   // disks.cc
+  void watch_directories();
   void on_directory_change();
-  void watch_full_directory();
-  bool others_can_take_over() const;
+  void report_directories();
+  void watch_full_directories();
+  bool others_can_take_over(const DirectoryId& directory) const;
+  void update_cordoned(const metadata::MetadataImage& image);
+  void describe_directories(io::Strand& strand,
+                            UniqueFunction<void(std::vector<handlers::LogDirectory>)> done);
 
   // publish.cc
   void publish(const metadata::MetadataUpdate& update);
   std::shared_ptr<const security::Authorizer> make_authorizer(
       const metadata::MetadataImage& image) const;
-  void report_places(const metadata::MetadataUpdate& update);
   void learn_addresses(const metadata::MetadataUpdate& update);
   void create_offsets_topic();
   void create_transaction_topic();
   void create_internal_topic(protocol::CreateTopicsRequest::CreatableTopic topic);
   void watch_certificates();
 
-  std::unique_ptr<storage::LogManager> logs_;
+  std::unique_ptr<storage::LogDirectories> logs_;
   std::shared_ptr<storage::Log> metadata_storage_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<quorum::ClientPeers> quorum_peers_;
@@ -133,8 +137,9 @@ class Node::Impl final : public controller::ImageListener {
   bool logs_loaded_ = false;
   std::optional<storage::LogPositions> truncated_while_loading_;  // of the metadata log
   bool replicating_ = false;                                      // images reach replication
-  bool lost_disk_ = false;      // the metadata log is gone: no farewell, the sooner the better
-  bool watching_full_ = false;  // watch_full_directory() comes again
+  bool lost_disk_ = false;           // the metadata log is gone: no farewell, the sooner the better
+  std::set<DirectoryId> set_aside_;  // full ones whose partitions others can lead
+  bool watching_full_ = false;       // watch_full_directories() comes again
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

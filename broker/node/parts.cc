@@ -23,7 +23,7 @@ std::set<std::string> controller_listener_names(const config::BrokerConfig& conf
 }  // namespace
 
 Result<void> Node::Impl::make_quorum() {
-  const auto& meta = logs_->directory().meta_properties();
+  const auto& meta = logs_->of_metadata().directory().meta_properties();
   ASSIGN_OR_RETURN(auto bootstrap,
                    quorum::read_bootstrap_records(ports_.files, config_.metadata_log_dir));
   ASSIGN_OR_RETURN(peers_, Peers::make(ports_.transport, config_));
@@ -53,11 +53,12 @@ Result<void> Node::Impl::make_quorum() {
 
 /// While the pool loads the logs the manager is its alone; the directory is not.
 Result<void> Node::Impl::write_metadata_checkpoint(const storage::LogPositions& positions) {
-  if (!loading_) return logs_->checkpoint({&positions, 1});
+  storage::LogManager& logs = logs_->of_metadata();
+  if (!loading_) return logs.checkpoint({&positions, 1});
   truncated_while_loading_ = positions;
-  auto recovery_points = logs_->directory().recovery_points();
+  auto recovery_points = logs.directory().recovery_points();
   recovery_points[positions.partition] = positions.recovery_point;
-  return logs_->directory().write_recovery_points(recovery_points);
+  return logs.directory().write_recovery_points(recovery_points);
 }
 
 void Node::Impl::make_services() {
@@ -104,8 +105,8 @@ void Node::Impl::make_broker_parts() {
   replicas_ = std::make_unique<replication::ReplicaManager>(
       replica_options(config_, ports_.seed + 4), replication::Strands(main(), ports_.strands),
       *logs_,
-      replication::ReplicaManagerPorts{ports_.workers, broker_connector_.get(),
-                                       isr_changes_.get()});
+      replication::ReplicaManagerPorts{ports_.workers, broker_connector_.get(), isr_changes_.get(),
+                                       directory_assignments_.get()});
   groups_ = std::make_unique<coordinator::group::GroupCoordinator>(
       group_options(config_),
       coordinator::CoordinatorOptions{std::string(kGroupOffsetsTopic),
@@ -121,6 +122,9 @@ void Node::Impl::make_broker_parts() {
   services_->groups = groups_.get();
   services_->producer_ids = producer_ids_.get();
   services_->transactions = transactions_.get();
+  services_->log_directories = [this](io::Strand& strand, auto done) {
+    describe_directories(strand, std::move(done));
+  };
   services_->fetch_sessions = [this](io::Strand& strand) -> replication::FetchSessionCache& {
     return *fetch_sessions_[strand_index(strand)];
   };

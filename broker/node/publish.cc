@@ -6,7 +6,6 @@
 #include "broker/common/log.h"
 #include "broker/common/topic_name.h"
 #include "broker/metadata/broker_address.h"
-#include "broker/metadata/features.h"
 #include "broker/node/node_impl.h"
 
 namespace broker::node {
@@ -30,12 +29,12 @@ void Node::Impl::on_image(const metadata::MetadataUpdate& update) {
         const auto* broker = update.image->cluster.broker(id);
         return id != config_.node_id && broker != nullptr && broker->in_controlled_shutdown;
       });
+  if (!update.changes.configs.empty()) update_cordoned(*update.image);
   replicas_->apply(update, [this, alive = alive_, leaves] {
     if (*alive && leaves) membership_->heartbeat_now();
   });
   groups_->apply(update);
   transactions_->apply(update);
-  report_places(update);
 }
 
 void Node::Impl::on_leader_change(const quorum::LeaderAndEpoch& leader) {
@@ -71,23 +70,6 @@ std::shared_ptr<const security::Authorizer> Node::Impl::make_authorizer(
 void Node::Impl::on_controller_fatal(const Error& error) {
   lost_disk_ = true;
   if (on_fatal_) on_fatal_(error);
-}
-
-/// A disk that took the place of a lost one has another id: as long as the controller thinks that
-/// replicas are on the old one it lets none of them lead.
-void Node::Impl::report_places(const metadata::MetadataUpdate& update) {
-  if (update.image->features.metadata_version() < metadata::kMetadataVersion3_7_IV2) return;
-  const DirectoryId here = *logs_->directory().meta_properties().directory_id;
-  for (const auto& [topic_id, partitions] : update.changes.partitions) {
-    const auto* topic = update.image->topics.find(topic_id);
-    if (topic == nullptr) continue;
-    for (const std::int32_t index : partitions) {
-      const auto* partition = topic->partitions.find(index);
-      if (partition == nullptr || !partition->has_replica(config_.node_id)) continue;
-      if (partition->directory_of(config_.node_id) != here)
-        directory_assignments_->on_placed({topic_id, index}, here);
-    }
-  }
 }
 
 /// Whoever registers says where it is; name servers may say for half a minute that it is where it

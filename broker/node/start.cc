@@ -23,7 +23,7 @@ void Node::Impl::start(Done done) {
 }
 
 Result<void> Node::Impl::begin() {
-  RETURN_IF_ERROR(open_log_directory());
+  RETURN_IF_ERROR(open_log_directories());
   RETURN_IF_ERROR(make_quorum());
   make_services();
   // Super users may act before the first ACL is known, others not.
@@ -49,37 +49,26 @@ bool Node::Impl::start_goes_on() {
   return false;
 }
 
-Result<void> Node::Impl::open_log_directory() {
-  const std::string& directory = config_.metadata_log_dir;
-  if (config_.log_dirs != std::vector{directory}) {
-    return Error{
-        ErrorCode::kInvalidConfig,
-        "log.dirs: this version keeps everything in one directory, and metadata.log.dir is "
-        "that one"};
-  }
-  ASSIGN_OR_RETURN(logs_, storage::LogManager::open(
-                              ports_.files, {directory, 1000, ports_.seed, ports_.disk_reserve}));
-  logs_->health().on_change([this, alive = alive_] {
-    main().post([this, alive] {
-      if (*alive) on_directory_change();
-    });
-  });
-  if (logs_->health().is_full()) on_directory_change();
-  const auto& meta = logs_->directory().meta_properties();
+Result<void> Node::Impl::open_log_directories() {
+  storage::LogDirectoriesOptions options;
+  options.directories = config_.log_dirs;
+  options.metadata_directory = config_.metadata_log_dir;
+  options.seed = ports_.seed;
+  options.reserve_bytes = ports_.disk_reserve;
+  ASSIGN_OR_RETURN(logs_, storage::LogDirectories::open(ports_.files, std::move(options)));
+  storage::LogManager& metadata = logs_->of_metadata();
+  const auto& meta = metadata.directory().meta_properties();
   if (meta.node_id != config_.node_id) {
     return Error{ErrorCode::kInvalidConfig,
-                 directory + "/meta.properties: the disk belongs to node " +
+                 config_.metadata_log_dir + "/meta.properties: the disk belongs to node " +
                      std::to_string(meta.node_id.value) + ", node.id is " +
                      std::to_string(config_.node_id.value)};
   }
   cluster_id_ = meta.cluster_id;
-  Rng rng(ports_.seed);
-  if (!meta.directory_id) {
-    RETURN_IF_ERROR(logs_->directory().ensure_directory_id(Uuid::random(rng)));
-  }
+  watch_directories();
   ASSIGN_OR_RETURN(metadata_storage_,
-                   logs_->create(storage::kMetadataPartition, kMetadataTopicId,
-                                 metadata_storage_options(config_), main().wall_now()));
+                   metadata.create(storage::kMetadataPartition, kMetadataTopicId,
+                                   metadata_storage_options(config_), main().wall_now()));
   return {};
 }
 
@@ -115,9 +104,8 @@ MembershipOptions Node::Impl::membership_options() {
   options.node_id = config_.node_id;
   options.incarnation = Uuid::random(rng);
   options.rack = config_.rack;
-  options.log_dirs = {*logs_->directory().meta_properties().directory_id};
   options.listeners = advertised_listeners();
-  options.previous_epoch = logs_->directory().previous_broker_epoch();
+  options.previous_epoch = logs_->previous_broker_epoch();
   options.heartbeat_interval = std::chrono::milliseconds(config_.broker_heartbeat_interval_ms);
   options.registration_timeout =
       std::chrono::milliseconds(config_.initial_broker_registration_timeout_ms);
@@ -128,6 +116,7 @@ void Node::Impl::register_broker() {
   membership_ =
       std::make_unique<Membership>(main(), *channels_.front(), membership_options(),
                                    [this] { return state_.get()->image->provenance.offset; });
+  report_directories();
   membership_->on_epoch([this](BrokerEpoch epoch) { replicas_->set_broker_epoch(epoch); });
   membership_->register_broker([this](Result<BrokerEpoch> epoch) {
     if (!start_goes_on()) return;
@@ -166,7 +155,7 @@ void Node::Impl::load_logs() {
         if (!start_goes_on()) return;
         if (!failures->ok()) return end_start(failures->error());
         if (truncated_while_loading_) {
-          const auto noted = logs_->checkpoint({&*truncated_while_loading_, 1});
+          const auto noted = logs_->of_metadata().checkpoint({&*truncated_while_loading_, 1});
           if (!noted.ok()) return end_start(noted);
         }
         for (const auto& failure : **failures) {
@@ -185,12 +174,12 @@ void Node::Impl::start_replication() {
                                      metadata::diff(*metadata::MetadataImage::empty(), *image)};
   replicating_ = true;
   learn_addresses(all);
+  update_cordoned(*image);
   replicas_->apply(all, [this, alive = alive_] {
     if (*alive && start_goes_on()) unfence();
   });
   groups_->apply(all);
   transactions_->apply(all);
-  report_places(all);
   if (const auto strays = replicas_->remove_strays(); !strays.ok()) {
     log_warn("node", "stray logs stay where they are", {{"error", to_string(strays.error())}});
   }

@@ -54,12 +54,12 @@ void Node::Impl::stop_parts() {
   if (broker_lines_ != nullptr) broker_lines_->close();
   if (logs_ == nullptr) return end_stop({});
   // Logs that a crash left behind and this start did not get to are not clean yet.
-  if (config_.is_broker && !logs_loaded_ && !logs_->directory().had_clean_shutdown()) {
+  if (config_.is_broker && !logs_loaded_ && !logs_->had_clean_shutdown()) {
     return end_stop({});
   }
   const auto epoch = membership_ != nullptr && membership_->epoch().value >= 0
                          ? std::optional(membership_->epoch())
-                         : logs_->directory().previous_broker_epoch();
+                         : logs_->previous_broker_epoch();
   if (replicas_ == nullptr) return end_stop(logs_->shut_down(epoch, main().wall_now()));
   replicas_->shut_down(epoch, [this](Result<void> result) { end_stop(std::move(result)); });
 }

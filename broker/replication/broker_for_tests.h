@@ -47,9 +47,10 @@ class TestBroker {
   }
 
   void open() {
-    storage::LogManagerOptions options;
-    options.directory = directory_;
-    logs_ = storage::LogManager::open(*fs_, options).value();
+    storage::LogDirectoriesOptions options;
+    options.directories = {directory_};
+    options.metadata_directory = directory_;
+    logs_ = storage::LogDirectories::open(*fs_, options).value();
     ReplicaManagerOptions manager;
     manager.node = kNode;
     replicas = std::make_unique<ReplicaManager>(manager, world.strands(), *logs_,
@@ -74,7 +75,7 @@ class TestBroker {
     if (!replicas) return;
     bool stopped = false;
     replicas->shut_down(std::nullopt, [&](Result<void> result) {
-      CHECK(result.ok());
+      CHECK(result.ok() || logs_->any_offline());
       stopped = true;
     });
     world.run();
@@ -85,10 +86,11 @@ class TestBroker {
 
   void create_topic(const std::string& name, TopicId id, int partitions,
                     std::map<std::string, std::string> configs = {},
-                    const std::vector<BrokerId>& replicas_of_each = {kNode}) {
+                    const std::vector<BrokerId>& replicas_of_each = {kNode}, int epoch = 1,
+                    BrokerId leader = kNode) {
     metadata::TopicImage topic{name, id, {}};
     for (int i = 0; i < partitions; ++i)
-      topic.partitions.set(i, registration(replicas_of_each, {kNode}));
+      topic.partitions.set(i, registration(replicas_of_each, {leader}, epoch, leader));
     image_.topics.by_id.set(id, topic);
     image_.topics.ids.set(name, id);
     if (!configs.empty())
@@ -152,6 +154,13 @@ class TestBroker {
     return snapshot;
   }
 
+  /// The disk of the only log directory fails.
+  void fail_disk() {
+    logs_->of_metadata().health().fail({ErrorCode::kKafkaStorageError, "Input/output error"});
+    replicas->on_directory_offline();
+    world.run();
+  }
+
   TestWorld world;
   std::unique_ptr<ReplicaManager> replicas;
   std::string directory() const { return directory_; }
@@ -170,7 +179,7 @@ class TestBroker {
   std::string directory_;
   metadata::MetadataImage image_;
   metadata::ImagePtr published_ = metadata::MetadataImage::empty();
-  std::unique_ptr<storage::LogManager> logs_;
+  std::unique_ptr<storage::LogDirectories> logs_;
 };
 
 }  // namespace broker::replication::testing

@@ -53,7 +53,7 @@ class TestCluster {
     TestCluster& cluster;
     const BrokerId id;
     std::string directory;
-    std::unique_ptr<storage::LogManager> logs;
+    std::unique_ptr<storage::LogDirectories> logs;
     std::unique_ptr<ReplicaManager> replicas;  // null: down
     BrokerEpoch epoch{-1};
     metadata::ImagePtr image = metadata::MetadataImage::empty();
@@ -96,9 +96,10 @@ class TestCluster {
 
   void start(int id) {
     Broker& b = broker(id);
-    storage::LogManagerOptions logs;
-    logs.directory = b.directory;
-    b.logs = storage::LogManager::open(*fs_, logs).value();
+    storage::LogDirectoriesOptions logs;
+    logs.directories = {b.directory};
+    logs.metadata_directory = b.directory;
+    b.logs = storage::LogDirectories::open(*fs_, logs).value();
     ReplicaManagerOptions manager;
     manager.node = b.id;
     manager.replica_lag_time_max = options.replica_lag_time_max;

@@ -2,6 +2,7 @@
 // which role, and when their logs come and go.
 #include "broker/common/log.h"
 #include "broker/metadata/effective_configs.h"
+#include "broker/metadata/features.h"
 #include "broker/replication/isr_batcher.h"
 #include "broker/replication/log_cleaner.h"
 #include "broker/replication/partition_table.h"
@@ -35,8 +36,22 @@ struct ReplicaManager::Assignment {
 
   void carry_out(PartitionTable& table, BrokerId node) {
     Partition& partition = table.find_or_create(at);
-    if (!log) return partition.go_offline(*failure);
     const std::optional<LeaderEpoch> before = partition.leader_epoch();
+    if (log) {
+      take_role(table, partition, node);
+    } else {
+      partition.go_offline(*failure);
+      if (registration.leader != node) partition.stop(ErrorCode::kNotLeaderOrFollower);
+    }
+    const std::optional<LeaderEpoch> after = partition.leader_epoch();
+    if (!listener || before == after) return;
+    if (after)
+      listener->on_become_leader(partition, *after);
+    else
+      listener->on_resign(partition);
+  }
+
+  void take_role(PartitionTable& table, Partition& partition, BrokerId node) {
     const Instant now = table.strand().now();
     if (registration.leader == node)
       partition.become_leader(log, registration, settings, high_watermark, now);
@@ -45,12 +60,6 @@ struct ReplicaManager::Assignment {
     partition.update_settings(settings, options, now);
     table.on_settings(partition);
     table.on_role(partition);
-    const std::optional<LeaderEpoch> after = partition.leader_epoch();
-    if (!listener || before == after) return;
-    if (after)
-      listener->on_become_leader(partition, *after);
-    else
-      listener->on_resign(partition);
   }
 };
 
@@ -169,11 +178,13 @@ void ReplicaManager::assign(const TopicIdPartition& at,
   const auto listener = listeners_.find(at.topic);
   if (listener != listeners_.end()) assignment.listener = listener->second;
   const WallMs now = strands_.main().wall_now();
-  auto log = logs_.create(name_of(at), at.topic_id, assignment.options, now);
+  const DirectoryId assigned = registration.directory_of(options_.node);
+  auto log = logs_.create(name_of(at), at.topic_id, assignment.options, assigned, now);
   // The directory of an earlier topic of this name, deleted while this broker was away.
   if (log.code() == ErrorCode::kInconsistentTopicId && remove_strays().ok())
-    log = logs_.create(name_of(at), at.topic_id, assignment.options, now);
+    log = logs_.create(name_of(at), at.topic_id, assignment.options, assigned, now);
   if (log.ok()) {
+    report_directory(at, assigned);
     assignment.log = *log;
     assignment.high_watermark = logs_.checkpointed_high_watermark(**log);
   } else {
@@ -184,6 +195,13 @@ void ReplicaManager::assign(const TopicIdPartition& at,
          [&table, node = options_.node, assignment = std::move(assignment)]() mutable {
            assignment.carry_out(table, node);
          });
+}
+
+void ReplicaManager::report_directory(const TopicIdPartition& at, const DirectoryId& assigned) {
+  const auto actual = logs_.directory_of(name_of(at));
+  if (ports_.directories == nullptr || !actual || *actual == assigned) return;
+  if (applied_->features.metadata_version() < metadata::kMetadataVersion3_7_IV2) return;
+  ports_.directories->on_placed({at.topic_id, at.partition}, *actual);
 }
 
 void ReplicaManager::give_up(const TopicIdPartition& at) {

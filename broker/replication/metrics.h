@@ -34,6 +34,7 @@ struct PartitionGauges {
   Offset log_start_offset;
   Offset log_end_offset;
   Offset high_watermark;
+  std::string log_dir;  // that it lies in; "" when there is no log
   std::uint64_t size_bytes = 0;
   std::size_t segments = 0;
   std::size_t replicas = 0;

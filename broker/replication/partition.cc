@@ -507,6 +507,7 @@ PartitionGauges Partition::gauges() const {
   if (log_) {
     gauges.log_start_offset = log_->log_start_offset();
     gauges.log_end_offset = log_->log_end_offset();
+    gauges.log_dir = log_->directory().substr(0, log_->directory().rfind('/'));
     gauges.size_bytes = log_->size_bytes();
     gauges.segments = log_->segment_count();
     if (!leader_)

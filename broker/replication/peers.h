@@ -23,6 +23,8 @@ struct ListOffsetsResponse;
 
 namespace broker::replication {
 
+struct PartitionKey;
+
 /// A line to another broker. Lives on the strand that it was made for; callbacks run there, on a
 /// later turn, once each, and not after the destructor. Errors are those of client::Connection.
 class PeerConnection {
@@ -70,6 +72,14 @@ class AlterPartitionSender {
   virtual void alter_partition(
       protocol::AlterPartitionRequest request,
       UniqueFunction<void(Result<protocol::AlterPartitionResponse>)> done) = 0;
+};
+
+/// Told where replicas of this broker are that metadata has elsewhere, or nowhere (KIP-858).
+class DirectoryListener {
+ public:
+  virtual ~DirectoryListener() = default;
+  /// On main. Again with every change of the partition, until metadata says the same.
+  virtual void on_placed(const PartitionKey& replica, const DirectoryId& directory) = 0;
 };
 
 }  // namespace broker::replication

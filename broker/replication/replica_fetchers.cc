@@ -147,10 +147,11 @@ void ReplicaFetchers::use(PeerFetcher& from, Partition& partition,
                                    Offset{data.log_start_offset}, table_.strand().wall_now());
   if (!appended.ok()) {
     if (partition.is_offline()) return stop(key);
-    log_warn("replication", "cannot use what the leader sent",
-             {{"partition", to_string(partition.id())},
-              {"leader", from.peer().value},
-              {"reason", to_string(appended.error())}});
+    if (!partition.log()->is_full())
+      log_warn("replication", "cannot use what the leader sent",
+               {{"partition", to_string(partition.id())},
+                {"leader", from.peer().value},
+                {"reason", to_string(appended.error())}});
     return from.core().delay(key, table_.strand().now());
   }
   go_on(from, partition);

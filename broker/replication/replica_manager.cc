@@ -17,7 +17,7 @@ struct ReplicaManager::Quotas {
 };
 
 ReplicaManager::ReplicaManager(ReplicaManagerOptions options, Strands strands,
-                               storage::LogManager& logs, ReplicaManagerPorts ports)
+                               storage::LogDirectories& logs, ReplicaManagerPorts ports)
     : options_(std::move(options)),
       strands_(std::move(strands)),
       logs_(logs),

@@ -15,7 +15,7 @@
 #include "broker/replication/peers.h"
 #include "broker/replication/strands.h"
 #include "broker/replication/types.h"
-#include "broker/storage/log_manager.h"
+#include "broker/storage/log_directories.h"
 
 namespace broker::config {
 struct TopicConfig;
@@ -64,6 +64,7 @@ struct ReplicaManagerPorts {
   /// Without them this broker follows nobody and changes no ISR: a broker alone, in tests.
   PeerConnector* peers = nullptr;
   AlterPartitionSender* alter_partition = nullptr;
+  DirectoryListener* directories = nullptr;
 };
 
 /// The partitions of this broker: one table per strand, each partition at home on
@@ -74,7 +75,7 @@ struct ReplicaManagerPorts {
 class ReplicaManager {
  public:
   /// `logs` lives on strands.main() and has done load().
-  ReplicaManager(ReplicaManagerOptions options, Strands strands, storage::LogManager& logs,
+  ReplicaManager(ReplicaManagerOptions options, Strands strands, storage::LogDirectories& logs,
                  ReplicaManagerPorts ports);
   /// After shut_down() has called back.
   ~ReplicaManager();
@@ -106,7 +107,7 @@ class ReplicaManager {
   /// On main. A log directory went offline: what waits in its partitions is answered.
   void on_directory_offline();
   /// On main. Answers everything that waits (kNotLeaderOrFollower), writes checkpoints, closes all
-  /// logs and marks the directory clean. `done` runs on main.
+  /// logs and marks the directories clean. `done` runs on main.
   void shut_down(std::optional<BrokerEpoch> epoch, UniqueFunction<void(Result<void>)> done);
 
   const Strands& strands() const { return strands_; }
@@ -169,6 +170,7 @@ class ReplicaManager {
   void update_partition(const Key& key, const metadata::EffectiveConfigs& configs);
   void assign(const TopicIdPartition& at, const metadata::PartitionRegistration& registration,
               const config::TopicConfig& config);
+  void report_directory(const TopicIdPartition& at, const DirectoryId& assigned);
   void give_up(const TopicIdPartition& at);
   void on_given_up(const TopicIdPartition& at);
   std::unique_ptr<PartitionTable> make_table(std::size_t shard);
@@ -179,7 +181,7 @@ class ReplicaManager {
 
   const ReplicaManagerOptions options_;
   const Strands strands_;
-  storage::LogManager& logs_;  // on main
+  storage::LogDirectories& logs_;  // on main
   const ReplicaManagerPorts ports_;
   struct Quotas;
   const std::unique_ptr<Quotas> quotas_;

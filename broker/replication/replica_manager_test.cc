@@ -230,6 +230,35 @@ TEST_P(Replicas, DeletesRecordsUpToAnOffset) {
 
 // --- One strand is enough for the rest
 
+class FailingDisk : public ::testing::Test, public LeadershipListener {
+ protected:
+  void on_become_leader(Partition&, LeaderEpoch epoch) override { led.push_back(epoch.value); }
+  void on_resign(Partition&) override { led.push_back(-1); }
+  void publish(int epoch, BrokerId leader) {
+    broker.delete_topic("orders", kOrders);
+    broker.create_topic("orders", kOrders, 1, {}, {kNode, BrokerId{2}}, epoch, leader);
+    broker.publish();
+  }
+
+  std::vector<int> led;  // epochs; -1: resigned
+  TestBroker broker;
+};
+
+TEST_F(FailingDisk, WhatWasLedOnItIsResignedWhenAnotherOneLeads) {
+  broker.replicas->listen("orders", *this);
+  broker.start();
+  publish(1, kNode);
+  broker.fail_disk();
+  EXPECT_EQ(broker.produce(0, batch()).error, ErrorCode::kKafkaStorageError);
+  publish(2, kNode);
+  EXPECT_EQ(led, std::vector<int>{1});
+  publish(3, BrokerId{2});
+  EXPECT_EQ(led, (std::vector<int>{1, -1}));
+  EXPECT_EQ(broker.produce(0, batch()).error, ErrorCode::kKafkaStorageError);
+  publish(4, BrokerId{2});
+  EXPECT_EQ(led, (std::vector<int>{1, -1})) << "once";
+}
+
 class Flushing : public ::testing::Test {
  protected:
   Flushing() {

@@ -30,7 +30,7 @@ class OnThreads : public ::testing::Test {
       strands.push_back(loop.get());
     }
     on_main([&](Task done) {
-      logs_ = storage::LogManager::open(*fs_, {directory_}).value();
+      logs_ = storage::LogDirectories::open(*fs_, {{directory_}, directory_}).value();
       ReplicaManagerOptions options;
       options.node = kNode;
       replicas_ = std::make_unique<ReplicaManager>(options, Strands(*loops_[0], strands), *logs_,
@@ -73,7 +73,7 @@ class OnThreads : public ::testing::Test {
   std::string directory_;
   std::array<std::unique_ptr<io::posix::EventLoop>, 3> loops_;
   std::unique_ptr<io::WorkerPool> workers_ = io::posix::make_worker_pool(1);
-  std::unique_ptr<storage::LogManager> logs_;
+  std::unique_ptr<storage::LogDirectories> logs_;
   std::unique_ptr<ReplicaManager> replicas_;
 };
 

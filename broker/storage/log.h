@@ -198,6 +198,8 @@ class Log {
 
   /// Poisoned, or its log directory is offline.
   bool failed() const { return failure_ || (health_ != nullptr && health_->is_offline()); }
+  /// Its log directory takes no records at present.
+  bool is_full() const { return health_ != nullptr && health_->is_full(); }
   /// The directory is about to be renamed: gives up all handles without writing anything. Whoever
   /// still holds the log gets kKafkaStorageError from it.
   void retire();
