@@ -4,8 +4,10 @@
 
 #include "broker/common/log.h"
 #include "operator/cli/access.h"
+#include "operator/cli/cluster_status.h"
 #include "operator/cli/gather.h"
 #include "operator/cli/render.h"
+#include "operator/cli/resources.h"
 
 namespace op::cli {
 namespace {
@@ -15,12 +17,33 @@ int show(const Options& options, const std::string& table, const std::string& js
   return kDone;
 }
 
-int run_status(const Options& options) {
+int run_kafka_status(const Options& options) {
   const auto brokers = open_kafka(options.target);
   if (!brokers.ok()) return fail(brokers.error());
   const auto view = gather_cluster(**brokers);
   if (!view.ok()) return fail(view.error());
   return show(options, render_cluster(*view, look_at_terminal(STDOUT_FILENO)), cluster_json(*view));
+}
+
+int run_status(const Options& options) {
+  // As a User: what Kafka itself says.
+  if (options.target.is_kafka_only() || !options.target.user.empty())
+    return run_kafka_status(options);
+  const auto resources = open_resources(options.target);
+  if (!resources.ok()) return fail(resources.error());
+  auto clusters = find_clusters(**resources, options.target);
+  if (!clusters.ok()) return fail(clusters.error());
+  const Terminal terminal = look_at_terminal(STDOUT_FILENO);
+  std::vector<ClusterReport> reports;
+  for (const api::Cluster& cluster : *clusters) {
+    auto report = gather_report(**resources, cluster);
+    if (!report.ok()) return fail(report.error());
+    reports.push_back(std::move(*report));
+  }
+  return show(options,
+              reports.size() == 1 ? render_report(reports.front(), terminal)
+                                  : render_clusters(*clusters, terminal),
+              reports_json(reports));
 }
 
 int run_topics(const Options& options) {
@@ -47,10 +70,10 @@ int run_lag(const Options& options) {
   const auto groups = gather_groups(**brokers, names);
   if (!groups.ok()) return fail(groups.error());
   const Terminal terminal = look_at_terminal(STDOUT_FILENO);
-  show(options,
-       options.names.empty() ? render_groups(*groups, terminal) : render_lag(*groups, terminal),
-       groups_json(*groups));
-  return kDone;
+  return show(
+      options,
+      options.names.empty() ? render_groups(*groups, terminal) : render_lag(*groups, terminal),
+      groups_json(*groups));
 }
 
 }  // namespace
@@ -66,6 +89,14 @@ int run_command(const Options& options) {
       return run_topics(options);
     case Command::kLag:
       return run_lag(options);
+    case Command::kResetOffsets:
+      return run_reset_offsets(options);
+    case Command::kRoll:
+      return run_roll(options);
+    case Command::kProduce:
+      return run_produce(options);
+    case Command::kConsume:
+      return run_consume(options);
   }
   return kFailed;
 }

@@ -215,7 +215,10 @@ Result<std::vector<GroupView>> gather_groups(Brokers& brokers,
     GroupView& group = groups.emplace_back();
     group.id = id;
     const auto described = describe(brokers, group);
-    if (!described.ok()) group.problem = explain(described.error(), "group " + id).detail;
+    if (described.ok()) continue;
+    const Error problem = explain(described.error(), "group " + id);
+    group.problem = problem.detail;
+    group.problem_code = problem.code;
   }
   RETURN_IF_ERROR(fill_ends(brokers, groups));
   return groups;

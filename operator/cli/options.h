@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "operator/cli/offsets_plan.h"
 #include "operator/cli/output.h"
 
 namespace op::cli {
 
-enum class Command { kStatus, kTopics, kLag };
+enum class Command { kStatus, kTopics, kLag, kResetOffsets, kRoll, kProduce, kConsume };
 
 /// Where the cluster is and who asks.
 struct Target {
@@ -32,6 +33,23 @@ struct Options {
   Target target;
   Format format = Format::kTable;
   std::vector<std::string> names;  // topics or groups
+  // offsets reset
+  std::vector<TopicChoice> topics;
+  bool all_topics = false;
+  ResetTo reset_to = ToEarliest{};
+  bool dry_run = false;
+  // produce, consume
+  std::string key_separator;
+  std::optional<std::int32_t> partition;
+  bool quiet = false;
+  std::string group;
+  bool from_beginning = false;
+  bool until_end = false;
+  bool read_committed = false;
+  std::int64_t count = 0;
+  // roll
+  bool watch_only = false;
+  bool no_wait = false;
 };
 
 struct Parsed {

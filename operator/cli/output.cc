@@ -27,9 +27,9 @@ Terminal look_at_terminal(int fd) {
   return terminal;
 }
 
-void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+bool print(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
 }
 
 std::string document_text(Format format, const std::string& json) {

@@ -12,8 +12,8 @@ enum class Format { kTable, kJson, kYaml };
 /// Standard output as it is: its width and colours when it is a terminal (NO_COLOR, COLUMNS are
 /// honoured), plain and without limits otherwise.
 Terminal look_at_terminal(int fd);
-/// Writes all of it to standard output. A reader that has gone ends the process as it does others.
-void print(const std::string& text);
+/// Writes all of it to standard output; false when its reader has gone.
+bool print(const std::string& text);
 /// One document: JSON text indented, or as YAML.
 std::string document_text(Format format, const std::string& json);
 

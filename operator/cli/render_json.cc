@@ -5,23 +5,23 @@
 namespace op::cli {
 namespace {
 
-using json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;
 
 template <class T>
-json or_null(const std::optional<T>& value) {
-  return value ? json(*value) : json(nullptr);
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
 }
 
-json partitions_of(const std::vector<broker::TopicPartition>& partitions) {
-  json out = json::array();
+Json partitions_of(const std::vector<broker::TopicPartition>& partitions) {
+  Json out = Json::array();
   for (const auto& partition : partitions)
     out.push_back({{"topic", partition.topic}, {"partition", partition.partition}});
   return out;
 }
 
-json partition_json(const PartitionView& partition) {
-  json out{{"partition", partition.id},
-           {"leader", partition.is_offline() ? json(nullptr) : json(partition.leader)},
+Json partition_json(const PartitionView& partition) {
+  Json out{{"partition", partition.id},
+           {"leader", partition.is_offline() ? Json(nullptr) : Json(partition.leader)},
            {"replicas", partition.replicas},
            {"inSync", partition.isr},
            {"outOfSync", partition.out_of_sync()}};
@@ -31,8 +31,8 @@ json partition_json(const PartitionView& partition) {
   return out;
 }
 
-json member_json(const MemberView& member) {
-  json out{{"memberId", member.id}};
+Json member_json(const MemberView& member) {
+  Json out{{"memberId", member.id}};
   if (!member.instance_id.empty()) out["groupInstanceId"] = member.instance_id;
   out["clientId"] = member.client_id;
   out["host"] = member.host;
@@ -43,25 +43,25 @@ json member_json(const MemberView& member) {
 }  // namespace
 
 std::string topics_json(const TopicsView& view) {
-  json topics = json::array();
+  Json topics = Json::array();
   for (const TopicView& topic : view.topics) {
-    json out{{"name", topic.name}};
+    Json out{{"name", topic.name}};
     if (!topic.id.empty()) out["id"] = topic.id;
     out["internal"] = topic.internal;
     out["replicationFactor"] = topic.replication_factor();
     if (const auto size = topic.size_bytes()) out["sizeBytes"] = *size;
-    out["partitions"] = json::array();
+    out["partitions"] = Json::array();
     for (const PartitionView& partition : topic.partitions)
       out["partitions"].push_back(partition_json(partition));
     topics.push_back(std::move(out));
   }
-  return json{{"topics", std::move(topics)}}.dump();
+  return Json{{"topics", std::move(topics)}}.dump();
 }
 
 std::string groups_json(const std::vector<GroupView>& groups) {
-  json list = json::array();
+  Json list = Json::array();
   for (const GroupView& group : groups) {
-    json out{{"group", group.id}};
+    Json out{{"group", group.id}};
     if (!group.problem.empty()) {
       out["problem"] = group.problem;
       list.push_back(std::move(out));
@@ -72,11 +72,11 @@ std::string groups_json(const std::vector<GroupView>& groups) {
     out["assignor"] = group.assignor;
     out["coordinator"] = group.coordinator;
     out["lag"] = or_null(group.total_lag());
-    out["members"] = json::array();
+    out["members"] = Json::array();
     for (const MemberView& member : group.members) out["members"].push_back(member_json(member));
-    out["partitions"] = json::array();
+    out["partitions"] = Json::array();
     for (const PartitionLag& partition : group.partitions) {
-      json entry{{"topic", partition.partition.topic},
+      Json entry{{"topic", partition.partition.topic},
                  {"partition", partition.partition.partition},
                  {"committed", or_null(partition.committed)},
                  {"endOffset", or_null(partition.end_offset)},
@@ -87,14 +87,14 @@ std::string groups_json(const std::vector<GroupView>& groups) {
     }
     list.push_back(std::move(out));
   }
-  return json{{"groups", std::move(list)}}.dump();
+  return Json{{"groups", std::move(list)}}.dump();
 }
 
 std::string cluster_json(const KafkaView& view) {
-  json out{{"clusterId", view.cluster_id}, {"bootstrap", view.bootstrap}};
-  out["brokers"] = json::array();
+  Json out{{"clusterId", view.cluster_id}, {"bootstrap", view.bootstrap}};
+  out["brokers"] = Json::array();
   for (const BrokerView& broker : view.brokers) {
-    json entry{{"id", broker.id}, {"address", broker.address}};
+    Json entry{{"id", broker.id}, {"address", broker.address}};
     if (!broker.rack.empty()) entry["rack"] = broker.rack;
     entry["fenced"] = broker.fenced;
     entry["leaders"] = broker.leaders;
@@ -103,7 +103,7 @@ std::string cluster_json(const KafkaView& view) {
     out["brokers"].push_back(std::move(entry));
   }
   if (view.quorum) {
-    json voters = json::array();
+    Json voters = Json::array();
     for (const VoterView& voter : view.quorum->voters)
       voters.push_back({{"id", voter.id}, {"lagRecords", voter.lag_records}});
     out["quorum"] = {{"leader", view.quorum->leader},

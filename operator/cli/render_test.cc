@@ -5,7 +5,7 @@
 namespace op::cli {
 namespace {
 
-TopicView orders() {
+TopicView orders_topic() {
   TopicView topic{.name = "shop.orders", .id = "B8B07wyHTZqn7LLbRW6o4w", .partitions = {}};
   topic.partitions = {{.id = 0,
                        .leader = 0,
@@ -42,7 +42,7 @@ TEST(RenderTopics, ALinePerTopicSaysWhatIsWrong) {
                                               .size_bytes = 0,
                                               .log_start_offset = {},
                                               .end_offset = {}}}},
-                             orders()},
+                             orders_topic()},
                   .sizes_unknown_why = ""};
   EXPECT_EQ(
       render_topics(view, {}),
@@ -59,7 +59,7 @@ TEST(RenderTopics, ALinePerTopicSaysWhatIsWrong) {
 }
 
 TEST(RenderTopics, ANamedTopicShowsItsPartitions) {
-  EXPECT_EQ(render_partitions({.topics = {orders()}, .sizes_unknown_why = ""}, {}),
+  EXPECT_EQ(render_partitions({.topics = {orders_topic()}, .sizes_unknown_why = ""}, {}),
             "shop.orders   3 partitions, 3 replicas, id B8B07wyHTZqn7LLbRW6o4w\n"
             "\n"
             "PARTITION   LEADER   REPLICAS   OUT OF SYNC   START   END      SIZE\n"
@@ -69,7 +69,7 @@ TEST(RenderTopics, ANamedTopicShowsItsPartitions) {
 }
 
 TEST(RenderTopics, JsonSaysTheSame) {
-  TopicView topic = orders();
+  TopicView topic = orders_topic();
   topic.partitions.erase(topic.partitions.begin());
   EXPECT_EQ(topics_json({.topics = {topic}, .sizes_unknown_why = ""}),
             R"({"topics":[{"name":"shop.orders","id":"B8B07wyHTZqn7LLbRW6o4w","internal":false,)"

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/common/error_code.h"
 #include "broker/common/ids.h"
 
 /// What the commands found out, before it is shown: gathered in one file, rendered in another.
@@ -107,6 +108,7 @@ struct GroupView {
   std::vector<MemberView> members;
   std::vector<PartitionLag> partitions;  // by topic and number
   std::string problem;                   // why it is not described
+  broker::ErrorCode problem_code = broker::ErrorCode::kNone;
 
   bool has_active_members() const { return !members.empty(); }
   /// Over the partitions whose lag is known; nullopt when none is.

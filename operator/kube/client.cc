@@ -46,10 +46,7 @@ ErrorCode code_of(int status, const std::string& reason) {
   }
 }
 
-std::string apply_query(bool force) {
-  return "?fieldManager=" + std::string(KubeClient::kFieldManager) +
-         (force ? "&force=true" : "&force=false");
-}
+std::string force_query(bool force) { return force ? "&force=true" : "&force=false"; }
 
 }  // namespace
 
@@ -151,36 +148,35 @@ broker::Result<ListPage> KubeClient::list(const Kind& kind, const std::string& n
 
 broker::Result<ObjectPtr> KubeClient::create(const Kind& kind, const ObjectKey& key,
                                              const std::string& body) {
-  const std::string query = "?fieldManager=" + std::string(kFieldManager);
   return call_for_object(
-      {.method = "POST", .path = resource_path(kind, key.ns, "") + query, .body = body}, kind,
-      "create " + std::string(kind.kind) + " " + to_string(key));
+      {.method = "POST", .path = resource_path(kind, key.ns, "") + manager_query(), .body = body},
+      kind, "create " + std::string(kind.kind) + " " + to_string(key));
 }
 
 broker::Result<ObjectPtr> KubeClient::apply(const Kind& kind, const ObjectKey& key,
                                             const std::string& body, bool force) {
-  return call_for_object({.method = "PATCH",
-                          .path = resource_path(kind, key.ns, key.name) + apply_query(force),
-                          .body = body,
-                          .content_type = "application/apply-patch+yaml"},
-                         kind, "apply " + std::string(kind.kind) + " " + to_string(key));
+  return call_for_object(
+      {.method = "PATCH",
+       .path = resource_path(kind, key.ns, key.name) + manager_query() + force_query(force),
+       .body = body,
+       .content_type = "application/apply-patch+yaml"},
+      kind, "apply " + std::string(kind.kind) + " " + to_string(key));
 }
 
 broker::Result<ObjectPtr> KubeClient::apply_status(const Kind& kind, const ObjectKey& key,
                                                    const std::string& body) {
-  return call_for_object(
-      {.method = "PATCH",
-       .path = resource_path(kind, key.ns, key.name, "status") + apply_query(true),
-       .body = body,
-       .content_type = "application/apply-patch+yaml"},
-      kind, "write status of " + std::string(kind.kind) + " " + to_string(key));
+  return call_for_object({.method = "PATCH",
+                          .path = resource_path(kind, key.ns, key.name, "status") +
+                                  manager_query() + force_query(true),
+                          .body = body,
+                          .content_type = "application/apply-patch+yaml"},
+                         kind, "write status of " + std::string(kind.kind) + " " + to_string(key));
 }
 
 broker::Result<ObjectPtr> KubeClient::merge_patch(const Kind& kind, const ObjectKey& key,
                                                   const std::string& body) {
-  const std::string query = "?fieldManager=" + std::string(kFieldManager);
   return call_for_object({.method = "PATCH",
-                          .path = resource_path(kind, key.ns, key.name) + query,
+                          .path = resource_path(kind, key.ns, key.name) + manager_query(),
                           .body = body,
                           .content_type = "application/merge-patch+json"},
                          kind, "patch " + std::string(kind.kind) + " " + to_string(key));
@@ -188,9 +184,8 @@ broker::Result<ObjectPtr> KubeClient::merge_patch(const Kind& kind, const Object
 
 broker::Result<ObjectPtr> KubeClient::json_patch(const Kind& kind, const ObjectKey& key,
                                                  const std::string& body) {
-  const std::string query = "?fieldManager=" + std::string(kFieldManager);
   return call_for_object({.method = "PATCH",
-                          .path = resource_path(kind, key.ns, key.name) + query,
+                          .path = resource_path(kind, key.ns, key.name) + manager_query(),
                           .body = body,
                           .content_type = "application/json-patch+json"},
                          kind, "patch " + std::string(kind.kind) + " " + to_string(key));

@@ -49,7 +49,9 @@ class KubeClient {
  public:
   static constexpr std::string_view kFieldManager = "millrace-operator";
 
-  explicit KubeClient(HttpTransport& transport) : transport_(transport) {}
+  /// `field_manager`: who the API server says has written a field.
+  explicit KubeClient(HttpTransport& transport, std::string_view field_manager = kFieldManager)
+      : transport_(transport), field_manager_(field_manager) {}
 
   broker::Result<ObjectPtr> get(const Kind& kind, const ObjectKey& key);
   /// All objects of a namespace ("" = of all), read in pages of 500. `on_object` gets each in turn,
@@ -86,7 +88,10 @@ class KubeClient {
   broker::Result<ObjectPtr> call_for_object(HttpRequest request, const Kind& kind,
                                             const std::string& what);
 
+  std::string manager_query() const { return "?fieldManager=" + field_manager_; }
+
   HttpTransport& transport_;
+  const std::string field_manager_;
 };
 
 /// "/apis/apps/v1/namespaces/kafka/statefulsets/x/status"; an empty `name` addresses the

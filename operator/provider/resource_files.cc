@@ -96,6 +96,8 @@ void emit(YAML::Emitter& out, const json& value) {
     // What would be read back as something else is quoted.
     if (needs_quotes(text)) out << YAML::DoubleQuoted;
     out << text;
+  } else if (value.is_null()) {
+    out << YAML::Null;
   } else {
     out << value.dump();
   }
