@@ -20,6 +20,8 @@ CONSUMER_GROUPS = {
     "group.consumer.min.session.timeout.ms": 3000,
     "group.consumer.session.timeout.ms": 10000,
 }
+# Short windows: a client is above its quota after two seconds' worth.
+QUOTA_WINDOWS = {"quota.window.num": 3, "controller.quota.window.num": 2}
 FULL = os.environ.get("MILLRACE_FULL") == "1"
 
 
@@ -58,7 +60,7 @@ def shared_broker(millrace_broker_program, tmp_path_factory):
 def apache_kafka(tmp_path_factory):
     """A real Apache Kafka, the oracle; one for the whole run, so use topic and group names of your own."""
     folder = tmp_path_factory.mktemp("apache-kafka")
-    with ApacheKafka(folder, AUTHORIZER | CONSUMER_GROUPS) as running:
+    with ApacheKafka(folder, AUTHORIZER | CONSUMER_GROUPS | QUOTA_WINDOWS) as running:
         yield running
     shutil.rmtree(running.data, ignore_errors=True)
 

@@ -249,6 +249,30 @@ void add_groups(Families& out, const coordinator::group::GroupMetrics& groups,
   }
 }
 
+/// Whoever has a quota, with what was used of it.
+void add_quotas(Families& out, const std::vector<server::ClientQuotas::Usage>& quotas) {
+  using server::QuotaKind;
+  const auto labels = [](const server::ClientQuotas::Usage& usage) -> Labels {
+    const char* resource = usage.kind == QuotaKind::kProduce ? "Produce"
+                           : usage.kind == QuotaKind::kFetch ? "Fetch"
+                                                             : "Request";
+    return {{"resource", resource}, {"user", usage.user}, {"clientId", usage.client_id}};
+  };
+  for (const auto& usage : quotas)
+    if (usage.kind != QuotaKind::kRequest)
+      out.gauge("kafka_server_quota_byte_rate", "Bytes per second of clients that share a quota",
+                usage.per_second, labels(usage));
+  for (const auto& usage : quotas)
+    if (usage.kind == QuotaKind::kRequest)
+      out.gauge("kafka_server_quota_request_time",
+                "Percent of a core spent on requests of clients that share a quota",
+                usage.per_second, labels(usage));
+  for (const auto& usage : quotas)
+    out.gauge("kafka_server_quota_throttle_time",
+              "Milliseconds that clients above their quota were told to wait, on average",
+              usage.average_throttle_ms, labels(usage));
+}
+
 void add_listeners(Families& out, const node::Node& node) {
   struct Series {
     const char* name;
@@ -349,6 +373,7 @@ std::string metrics_text(const node::Node& node, const node::NodeMetrics* metric
     if (metrics->is_controller) add_controller(out, *metrics);
     add_quorum(out, *metrics);
     if (node.config().is_broker) add_groups(out, metrics->groups, metrics->replication);
+    add_quotas(out, metrics->quotas);
     add_listeners(out, node);
     add_topics(out, metrics->replication);
     add_partitions(out, metrics->replication);

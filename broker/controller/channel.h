@@ -15,6 +15,8 @@ struct Caller {
   security::Principal principal;
   std::string host;  // as text
   std::string client_id;
+  /// False: its version of the API does not know THROTTLING_QUOTA_EXCEEDED.
+  bool strict_quota = true;
 };
 
 /// The way from a broker's strand to the active controller, wherever it is; messages by value.

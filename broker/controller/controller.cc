@@ -47,6 +47,7 @@ Controller::Controller(ControllerOptions options, io::Strand& strand,
       newest_(committed_),
       heartbeats_(std::chrono::milliseconds(options_.session_timeout_ms),
                   std::chrono::milliseconds(options_.connection_loss_grace_ms)),
+      mutation_quotas_(options_.mutation_window),
       rng_(options_.seed) {}
 
 Controller::~Controller() = default;
@@ -78,15 +79,25 @@ DecideContext Controller::context() {
                        log_->log_end_offset(), strand_.now(), partitions_};
 }
 
-void Controller::handle(ControllerRequest request, ControllerChannel::Done done) {
+void Controller::handle(ControllerRequest request, ControllerChannel::Done done,
+                        const std::optional<Caller>& caller) {
   strand_.check_current();
   if (!active_) return done(Error{ErrorCode::kNotController, "this node does not lead the quorum"});
-  std::visit([&](const auto& r) { handle_request(r, std::move(done)); }, request);
+  std::visit([&](const auto& r) { handle_request(r, std::move(done), caller); }, request);
 }
 
 template <class Request>
-void Controller::handle_request(const Request& request, ControllerChannel::Done done) {
-  auto result = decide_any(context(), heartbeats_, request);
+void Controller::handle_request(const Request& request, ControllerChannel::Done done,
+                                const std::optional<Caller>& caller) {
+  DecideContext now = context();
+  auto quota = caller && last_lenient_version(Request::kApiKey)
+                   ? mutation_quotas_.of(now.image.client_quotas, *caller, now.now)
+                   : std::nullopt;
+  if (quota) now.mutation_quota = &*quota;
+  auto result = decide_any(now, heartbeats_, request);
+  if constexpr (requires { result.response.throttle_time_ms; })
+    if (quota)
+      result.response.throttle_time_ms = static_cast<std::int32_t>(quota->throttle().count());
   if (!result.note.empty()) log_info(kLogger, result.note);
   if constexpr (std::is_same_v<Request, protocol::BrokerRegistrationRequest>) {
     if (result.response.error_code == 0)

@@ -10,6 +10,7 @@
 #include "broker/common/rng.h"
 #include "broker/controller/brokers.h"
 #include "broker/controller/channel.h"
+#include "broker/controller/mutation_quota.h"
 #include "broker/controller/partition_index.h"
 #include "broker/controller/record_log.h"
 #include "broker/controller/types.h"
@@ -49,8 +50,10 @@ class Controller final : public quorum::QuorumListener {
   void stop();
 
   /// Decides one request. `done` runs on this strand, at once or when the records are committed.
-  /// Error kNotController: this node does not lead.
-  void handle(ControllerRequest request, ControllerChannel::Done done);
+  /// Error kNotController: this node does not lead. `caller`: the client whose mutation quota
+  /// counts; nodes themselves have none.
+  void handle(ControllerRequest request, ControllerChannel::Done done,
+              const std::optional<Caller>& caller = std::nullopt);
 
   /// The connection that carried this broker's heartbeats closed, or its node cannot be reached: it
   /// is fenced after a short grace unless it heartbeats again. Also on a node that does not lead
@@ -81,7 +84,8 @@ class Controller final : public quorum::QuorumListener {
   };
 
   template <class Request>
-  void handle_request(const Request& request, ControllerChannel::Done done);
+  void handle_request(const Request& request, ControllerChannel::Done done,
+                      const std::optional<Caller>& caller);
   DecideContext context();
   /// Appends, replays and queues; runs one of the tasks (either may be null), `abandon` when
   /// leadership is lost first. Unless `atomic`, many records go into several batches.
@@ -114,6 +118,7 @@ class Controller final : public quorum::QuorumListener {
   metadata::MetadataDelta newest_;
   std::deque<Pending> pending_;
   BrokerHeartbeats heartbeats_;
+  MutationQuotas mutation_quotas_;
   Rng rng_;
   bool active_ = false;
   bool failed_ = false;

@@ -56,6 +56,7 @@ Result<metadata::MetadataRecords> add_partitions(const DecideContext& context,
                      new_partition(context.image.cluster, topic->id, index, replicas));
     records.emplace_back(std::move(record));
   }
+  RETURN_IF_ERROR(context.charge_partitions(records.size()));
   return records;
 }
 

@@ -174,6 +174,7 @@ Result<NewTopic> create_topic(const DecideContext& context, const WantedTopic& t
         new_partition(context.image.cluster, id, static_cast<std::int32_t>(i), assignments[i]));
     out.records.emplace_back(std::move(partition));
   }
+  RETURN_IF_ERROR(context.charge_partitions(assignments.size()));
   return out;
 }
 

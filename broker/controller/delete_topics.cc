@@ -46,6 +46,10 @@ ControllerResult<DeleteTopicsResponse> decide(const DecideContext& context,
     if (topic.ok() && !deleted.insert((*topic)->id).second)
       topic = Error{ErrorCode::kInvalidRequest, "Duplicate topic name."};
     if (topic.ok()) {
+      if (const auto paid = context.charge_partitions((*topic)->partitions.size()); !paid.ok())
+        topic = paid.error();
+    }
+    if (topic.ok()) {
       result.name = (*topic)->name;
       result.topic_id = (*topic)->id;
       protocol::RemoveTopicRecord record;

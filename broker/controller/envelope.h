@@ -1,5 +1,6 @@
 #pragma once
 
+#include <type_traits>
 #include <utility>
 
 #include "broker/controller/channel.h"
@@ -29,6 +30,15 @@ template <class Request>
 Result<protocol::EnvelopeRequest> wrap_message(const Caller& caller, const Request& request,
                                                std::int16_t version) {
   protocol::Writer body;
+  if constexpr (std::is_same_v<Request, protocol::DeleteTopicsRequest>) {
+    if (version < 6) {  // names have a list of their own, and there are no ids
+      protocol::DeleteTopicsRequest older = request;
+      for (auto& topic : older.topics) older.topic_names.push_back(topic.name.value_or(""));
+      older.topics.clear();
+      older.write(body, version);
+      return wrap(caller, {Request::kApiKey, version, 0, caller.client_id}, std::move(body));
+    }
+  }
   request.write(body, version);
   return wrap(caller, {Request::kApiKey, version, 0, caller.client_id}, std::move(body));
 }

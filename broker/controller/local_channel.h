@@ -13,9 +13,16 @@ class LocalChannel final : public ControllerChannel {
  public:
   LocalChannel(io::Strand& home, Controller& controller) : home_(home), controller_(controller) {}
 
-  void send(ControllerRequest request, Done done) override;
+  void send(ControllerRequest request, Done done) override {
+    pass_on(std::nullopt, std::move(request), std::move(done));
+  }
+  void send_for(Caller caller, ControllerRequest request, Done done) override {
+    pass_on(std::move(caller), std::move(request), std::move(done));
+  }
 
  private:
+  void pass_on(std::optional<Caller> caller, ControllerRequest request, Done done);
+
   io::Strand& home_;
   Controller& controller_;
 };

@@ -54,13 +54,16 @@ namespace {
 
 /// Asks the controller of this process.
 template <class Request>
-ControllerRouter::Local<Request> ask(Controller& controller) {
-  return [&controller](const Request& request, ControllerRouter::Answer<Request> done) {
-    controller.handle(ControllerRequest(request),
-                      [done = std::move(done)](Result<ControllerResponse> result) mutable {
-                        if (!result.ok()) return done(result.error());
-                        done(std::get<typename Request::Response>(std::move(*result)));
-                      });
+ControllerRouter::Local<Request> ask(Controller& controller, std::optional<Caller> caller) {
+  return [&controller, caller = std::move(caller)](const Request& request,
+                                                   ControllerRouter::Answer<Request> done) {
+    controller.handle(
+        ControllerRequest(request),
+        [done = std::move(done)](Result<ControllerResponse> result) mutable {
+          if (!result.ok()) return done(result.error());
+          done(std::get<typename Request::Response>(std::move(*result)));
+        },
+        caller);
   };
 }
 
@@ -71,7 +74,8 @@ void ControllerRouter::send(std::optional<Caller> caller, ControllerRequest requ
   std::visit(
       [&](auto&& typed) {
         using Request = std::decay_t<decltype(typed)>;
-        route<Request>(std::move(caller), std::move(typed), ask<Request>(local_),
+        auto local = ask<Request>(local_, caller);
+        route<Request>(std::move(caller), std::move(typed), std::move(local),
                        [done = std::move(done)](Result<typename Request::Response> r) mutable {
                          if (!r.ok()) return done(r.error());
                          done(ControllerResponse(std::move(*r)));

@@ -176,8 +176,12 @@ class ControllerRouter::TypedErrand final
  private:
   void try_in_envelope(client::Connection& connection, Duration timeout, Verdict verdict) {
     const auto theirs = connection.node_versions(Request::kApiKey);
-    const std::int16_t version =
+    std::int16_t version =
         theirs ? std::min(theirs->max, Request::kVersions.max) : Request::kVersions.max;
+    // The version tells the controller what the client understands.
+    if (const auto lenient = last_lenient_version(Request::kApiKey);
+        lenient && !caller_->strict_quota)
+      version = std::min(version, *lenient);
     auto envelope = wrap_message(*caller_, request_, version);
     if (!envelope.ok()) return judge(envelope.error(), std::move(verdict));
     connection.call(

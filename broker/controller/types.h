@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "broker/common/ids.h"
+#include "broker/common/rate.h"
+#include "broker/common/result.h"
 #include "broker/common/rng.h"
 #include "broker/common/time.h"
 #include "broker/config/config_def.h"
@@ -14,6 +16,7 @@
 
 namespace broker::controller {
 
+class MutationQuota;
 class PartitionIndex;
 
 /// From BrokerConfig; the same on all controllers.
@@ -39,7 +42,8 @@ struct ControllerOptions {
   config::ConfigMap static_values;  // for the configs in CreateTopics' answer
   /// Written when the log is empty: the records of bootstrap.checkpoint.
   metadata::MetadataRecords bootstrap_records;
-  std::uint64_t seed = 0;  // of topic ids, placement and ACL ids
+  RateWindow mutation_window;  // controller.quota.window.num, .size.seconds
+  std::uint64_t seed = 0;      // of topic ids, placement and ACL ids
   /// Where others reach this controller. Not empty: the active controller registers itself
   /// (KIP-919), under an incarnation drawn from the seed.
   std::vector<metadata::RegisteredEndpoint> endpoints;
@@ -52,7 +56,11 @@ struct DecideContext {
   Rng& rng;
   Offset next_offset;  // of the first record of this decision
   Instant now;
-  const PartitionIndex& partitions;  // of `image`
+  const PartitionIndex& partitions;         // of `image`
+  MutationQuota* mutation_quota = nullptr;  // of the client that asks; null: without a limit
+
+  /// Before partitions are made or deleted. Error kThrottlingQuotaExceeded.
+  Result<void> charge_partitions(std::size_t count) const;
 };
 
 /// Records to append, and the answer that waits until they are committed.

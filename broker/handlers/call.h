@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -7,6 +9,7 @@
 #include "broker/protocol/codec.h"
 #include "broker/protocol/frame.h"
 #include "broker/server/request.h"
+#include "broker/server/request_meter.h"
 
 namespace broker::handlers {
 
@@ -28,16 +31,37 @@ struct Call {
   std::string client_id() const { return context.header.client_id.value_or(""); }
   io::Strand& strand() const { return *context.strand; }
 
-  /// Encodes and sends. A response that the version cannot carry is a defect: the connection
-  /// closes, and the log says why.
-  void reply(const Response& response) {
+  /// Encodes and sends. If a quota asks for it (throttle_time_ms is set, or the time that went into
+  /// the request is above its quota) the client is told, and not read from for so long. A response
+  /// that the version cannot carry is a defect: the connection closes, and the log says why.
+  void reply(Response&& response) { reply(response); }
+  void reply(Response& response) {
+    std::chrono::milliseconds mute{0};
+    if constexpr (requires { response.throttle_time_ms; }) {
+      mute = std::max(std::chrono::milliseconds(response.throttle_time_ms), settle_time());
+      response.throttle_time_ms = static_cast<std::int32_t>(mute.count());
+    }
     auto frame = protocol::encode_response(Request::kApiKey, version(),
                                            context.header.correlation_id, response);
     if (!frame.ok()) {
       return responder.close_connection(std::string(Request::kName) + ": " +
                                         to_string(frame.error()));
     }
-    responder.send(std::move(*frame));
+    responder.send(std::move(*frame), mute);
+  }
+
+  /// For whom quotas are kept.
+  server::QuotaClient quota_client() const {
+    static const std::string kNone;
+    return {context.session->principal.name,
+            context.header.client_id ? *context.header.client_id : kNone,
+            context.strand->is_current() ? context.quota_shares.get() : nullptr};
+  }
+  /// Charges the time spent so far, once; how long the client is to be muted for it.
+  std::chrono::milliseconds settle_time() {
+    const auto meter = std::exchange(context.meter, nullptr);
+    return meter == nullptr ? std::chrono::milliseconds(0)
+                            : meter->settle(quota_client(), context.strand->now());
   }
 };
 

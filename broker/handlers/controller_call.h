@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "broker/controller/channel.h"
+#include "broker/controller/mutation_quota.h"
 #include "broker/handlers/call.h"
 #include "broker/handlers/services.h"
 
@@ -20,8 +21,9 @@ bool is_controller_listener(const Services& services, const std::string& listene
 
 template <class Request>
 Asker asker_of(const Services& services, const Call<Request>& call) {
+  const auto lenient = controller::last_lenient_version(Request::kApiKey);
   return {call.context.strand,
-          {call.principal(), call.host(), call.client_id()},
+          {call.principal(), call.host(), call.client_id(), !lenient || call.version() > *lenient},
           is_controller_listener(services, call.session().listener)};
 }
 
@@ -29,12 +31,9 @@ Asker asker_of(const Services& services, const Call<Request>& call) {
 template <class Request>
 void ask_controller(Services& services, const Asker& asker, Request request,
                     UniqueFunction<void(Result<typename Request::Response>)> done) {
-  if (asker.here) {
-    return controller::call(services.local_controller(*asker.strand), std::move(request),
-                            std::move(done));
-  }
-  controller::call_for(services.controller(*asker.strand), asker.caller, std::move(request),
-                       std::move(done));
+  auto& channel =
+      asker.here ? services.local_controller(*asker.strand) : services.controller(*asker.strand);
+  controller::call_for(channel, asker.caller, std::move(request), std::move(done));
 }
 
 /// Passes a request on that was checked, and its answer back. `refuse(Error)` makes the response

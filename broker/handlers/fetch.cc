@@ -11,6 +11,7 @@
 #include "broker/protocol/messages/fetch_response.h"
 #include "broker/replication/fetch_session.h"
 #include "broker/replication/replica_manager.h"
+#include "broker/server/client_quotas.h"
 
 namespace broker::handlers {
 namespace {
@@ -55,6 +56,11 @@ replication::SessionRequest session_request(const Call<FetchRequest>& call, bool
   return session;
 }
 
+bool is_replica(const Call<FetchRequest>& call) {
+  return (call.version() >= 15 ? call.request.replica_state.replica_id : call.request.replica_id) >=
+         0;
+}
+
 void reply_error(Call<FetchRequest> call, ErrorCode error) {
   FetchResponse response;
   response.error_code = wire(error);
@@ -91,6 +97,13 @@ replication::FetchPlan make_plan(const Services& services, const Access& access,
   plan.max_wait = std::chrono::milliseconds(std::max(0, request.max_wait_ms));
   plan.min_bytes = request.min_bytes;
   plan.max_bytes = std::min(request.max_bytes, services.config.fetch_max_bytes);
+  if (services.client_quotas != nullptr && !plan.reader.is_replica()) {
+    // More could never be sent at once.
+    const auto burst = services.client_quotas->burst(
+        server::QuotaKind::kFetch, fetch.call.quota_client(), fetch.call.strand().now());
+    if (burst && *burst < plan.max_bytes) plan.max_bytes = static_cast<std::int32_t>(*burst);
+    plan.min_bytes = std::min(plan.min_bytes, plan.max_bytes);
+  }
   const bool cluster_action =
       plan.reader.is_replica() && access.may_on_cluster(AclOperation::kClusterAction);
   fetch.results.resize(fetch.session.partitions.size());
@@ -147,7 +160,43 @@ replication::SessionOutcome outcome(const FetchResult& result) {
           result.preferred_read_replica.has_value()};
 }
 
+/// How much of the answer counts: as good as its size, known before it is made.
+double bytes_of(const Fetch& fetch) {
+  constexpr std::size_t kPerAnswer = 40;
+  constexpr std::size_t kPerPartition = 60;
+  std::size_t bytes = kPerAnswer;
+  for (std::size_t i = 0; i < fetch.results.size(); ++i) {
+    const FetchResult& result = fetch.results[i];
+    if (fetch.session.full || !result.records.empty() || result.error != ErrorCode::kNone)
+      bytes += kPerPartition + result.records.size();
+  }
+  return static_cast<double>(bytes);
+}
+
+/// A consumer above its quota gets an answer without partitions, and what it did not get does not
+/// count. True if the call was answered so.
+bool throttle_fetch(Services& services, Fetch& fetch) {
+  if (services.client_quotas == nullptr || is_replica(fetch.call)) return false;
+  auto& quotas = *services.client_quotas;
+  const bool limited = quotas.limits(server::QuotaKind::kFetch);
+  if (!limited && fetch.call.context.meter == nullptr) return false;
+  const server::QuotaClient client = fetch.call.quota_client();
+  const Instant now = fetch.call.strand().now();
+  const double bytes = bytes_of(fetch);
+  const auto wait = std::max(fetch.call.settle_time(),
+                             quotas.charge(server::QuotaKind::kFetch, client, bytes, now));
+  if (wait.count() == 0) return false;
+  quotas.take_back(server::QuotaKind::kFetch, client, bytes, now);
+  FetchResponse response;
+  response.throttle_time_ms = static_cast<std::int32_t>(wait.count());
+  // A new session does not begin with it: the client asks in full again.
+  response.session_id = fetch.session.session_id;
+  fetch.call.reply(response);
+  return true;
+}
+
 void finish(Services& services, Fetch& fetch) {
+  if (throttle_fetch(services, fetch)) return;
   std::vector<replication::SessionOutcome> outcomes;
   outcomes.reserve(fetch.results.size());
   for (const auto& result : fetch.results) outcomes.push_back(outcome(result));
@@ -203,13 +252,13 @@ void handle_fetch(Services& services, Call<FetchRequest> call) {
   if (is_controller_listener(services, call.session().listener)) {
     return handle_metadata_fetch(services, std::move(call));
   }
-  const std::int32_t replica_id =
-      call.version() >= 15 ? call.request.replica_state.replica_id : call.request.replica_id;
-  if (replica_id >= 0 && call.version() >= kFirstVersionWithTopicIds) {
+  const bool replica = is_replica(call);
+  if (replica) call.context.meter.reset();  // followers have their own throttle
+  if (replica && call.version() >= kFirstVersionWithTopicIds) {
     return serve_replica(services, std::move(call));
   }
   auto& cache = services.fetch_sessions(call.strand());
-  auto session = cache.begin(session_request(call, replica_id >= 0), call.strand().now());
+  auto session = cache.begin(session_request(call, replica), call.strand().now());
   if (!session.ok()) return reply_error(std::move(call), session.error().code);
 
   const Access access(services, call);

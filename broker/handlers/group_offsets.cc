@@ -14,8 +14,8 @@ namespace {
 
 using CommitRequest = protocol::OffsetCommitRequest;
 using CommitResponse = protocol::OffsetCommitResponse;
-using FetchRequest = protocol::OffsetFetchRequest;
-using FetchResponse = protocol::OffsetFetchResponse;
+using OffsetsRequest = protocol::OffsetFetchRequest;
+using OffsetsResponse = protocol::OffsetFetchResponse;
 
 constexpr std::int64_t kNoOffset = -1;
 
@@ -98,18 +98,18 @@ void handle_offset_commit(Services& services, Call<CommitRequest> call) {
 namespace {
 
 /// What is answered without asking the coordinator: for one group, its topics or its error.
-using GroupAnswer = FetchResponse::OffsetFetchResponseGroup;
+using GroupAnswer = OffsetsResponse::OffsetFetchResponseGroup;
 
-GroupAnswer refuse_group(const FetchRequest::OffsetFetchRequestGroup& group, ErrorCode error) {
+GroupAnswer refuse_group(const OffsetsRequest::OffsetFetchRequestGroup& group, ErrorCode error) {
   GroupAnswer answer;
   answer.group_id = group.group_id;
   answer.error_code = wire(error);
   return answer;
 }
 
-FetchResponse::OffsetFetchResponseTopics refuse_topic(
-    const FetchRequest::OffsetFetchRequestTopics& topic, ErrorCode error) {
-  FetchResponse::OffsetFetchResponseTopics answer;
+OffsetsResponse::OffsetFetchResponseTopics refuse_topic(
+    const OffsetsRequest::OffsetFetchRequestTopics& topic, ErrorCode error) {
+  OffsetsResponse::OffsetFetchResponseTopics answer;
   answer.name = topic.name;
   answer.topic_id = topic.topic_id;
   for (const std::int32_t index : topic.partition_indexes) {
@@ -119,10 +119,10 @@ FetchResponse::OffsetFetchResponseTopics refuse_topic(
 }
 
 /// Versions below 8 ask for one group in fields of their own; from here on there is one form.
-std::vector<FetchRequest::OffsetFetchRequestGroup> groups_of(const FetchRequest& request,
-                                                             std::int16_t version) {
+std::vector<OffsetsRequest::OffsetFetchRequestGroup> groups_of(const OffsetsRequest& request,
+                                                               std::int16_t version) {
   if (version >= 8) return request.groups;
-  FetchRequest::OffsetFetchRequestGroup group;
+  OffsetsRequest::OffsetFetchRequestGroup group;
   group.group_id = request.group_id;
   group.topics = std::nullopt;
   if (request.topics) {
@@ -135,10 +135,10 @@ std::vector<FetchRequest::OffsetFetchRequestGroup> groups_of(const FetchRequest&
 }
 
 /// Checks and names a group's topics; those refused go to `refused`.
-void check_topics(const Access& access, FetchRequest::OffsetFetchRequestGroup& group, bool by_id,
+void check_topics(const Access& access, OffsetsRequest::OffsetFetchRequestGroup& group, bool by_id,
                   GroupAnswer& refused) {
   if (!group.topics) return;
-  std::vector<FetchRequest::OffsetFetchRequestTopics> allowed;
+  std::vector<OffsetsRequest::OffsetFetchRequestTopics> allowed;
   for (auto& topic : *group.topics) {
     const auto image =
         resolve_topic(access, topic.name, topic.topic_id, by_id, AclOperation::kDescribe);
@@ -171,7 +171,7 @@ void hide_topics(const Access& access, bool by_id, GroupAnswer& answer) {
 }
 
 struct OffsetFetch {
-  Call<FetchRequest> call;
+  Call<OffsetsRequest> call;
   Access access;
   std::vector<GroupAnswer> refused;  // by group of the request
   std::vector<bool> asked_all;       // by group of the request
@@ -179,7 +179,7 @@ struct OffsetFetch {
 };
 
 void reply(OffsetFetch& fetch) {
-  FetchResponse response;
+  OffsetsResponse response;
   if (fetch.call.version() >= 8) {
     response.groups = std::move(fetch.refused);
     return fetch.call.reply(response);
@@ -193,7 +193,7 @@ void reply(OffsetFetch& fetch) {
       only.topics.push_back(refuse_topic(topic, static_cast<ErrorCode>(only.error_code)));
   }
   for (auto& topic : only.topics) {
-    FetchResponse::OffsetFetchResponseTopic old{topic.name, {}};
+    OffsetsResponse::OffsetFetchResponseTopic old{topic.name, {}};
     for (auto& p : topic.partitions) {
       old.partitions.push_back({p.partition_index, p.committed_offset, p.committed_leader_epoch,
                                 std::move(p.metadata), p.error_code});
@@ -205,11 +205,11 @@ void reply(OffsetFetch& fetch) {
 
 }  // namespace
 
-void handle_offset_fetch(Services& services, Call<FetchRequest> call) {
+void handle_offset_fetch(Services& services, Call<OffsetsRequest> call) {
   const std::int16_t version = call.version();
   const bool by_id = version >= 10;
   auto groups = groups_of(call.request, version);
-  FetchRequest ask;
+  OffsetsRequest ask;
   ask.require_stable = call.request.require_stable;
   auto context = group_context(call);
   Access access(services, call);
@@ -228,19 +228,18 @@ void handle_offset_fetch(Services& services, Call<FetchRequest> call) {
     ask.groups.push_back(std::move(group));
   }
   if (ask.groups.empty()) return reply(*fetch);
-  services.groups->offset_fetch(std::move(context), std::move(ask),
-                                [fetch = std::move(fetch), by_id](FetchResponse response) mutable {
-                                  for (std::size_t i = 0; i < response.groups.size(); ++i) {
-                                    GroupAnswer& answer = fetch->refused[fetch->asked[i]];
-                                    GroupAnswer& found = response.groups[i];
-                                    if (fetch->asked_all[fetch->asked[i]])
-                                      hide_topics(fetch->access, by_id, found);
-                                    answer.error_code = found.error_code;
-                                    for (auto& topic : found.topics)
-                                      answer.topics.push_back(std::move(topic));
-                                  }
-                                  reply(*fetch);
-                                });
+  services.groups->offset_fetch(
+      std::move(context), std::move(ask),
+      [fetch = std::move(fetch), by_id](OffsetsResponse response) mutable {
+        for (std::size_t i = 0; i < response.groups.size(); ++i) {
+          GroupAnswer& answer = fetch->refused[fetch->asked[i]];
+          GroupAnswer& found = response.groups[i];
+          if (fetch->asked_all[fetch->asked[i]]) hide_topics(fetch->access, by_id, found);
+          answer.error_code = found.error_code;
+          for (auto& topic : found.topics) answer.topics.push_back(std::move(topic));
+        }
+        reply(*fetch);
+      });
 }
 
 void handle_offset_delete(Services& services, Call<protocol::OffsetDeleteRequest> call) {

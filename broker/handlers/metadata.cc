@@ -148,7 +148,7 @@ MetadataResponse answer(Services& services, const Call<protocol::MetadataRequest
 
 void handle_metadata(Services& services, Call<protocol::MetadataRequest> call) {
   std::set<std::string> to_create;
-  const MetadataResponse response = answer(services, call, to_create);
+  MetadataResponse response = answer(services, call, to_create);
   if (to_create.empty()) return call.reply(response);
   const Asker asker = asker_of(services, call);
   auto_create_topics(services, asker, to_create, [&services, call = std::move(call)]() mutable {

@@ -11,6 +11,7 @@
 #include "broker/protocol/messages/produce_response.h"
 #include "broker/record/batch.h"
 #include "broker/replication/replica_manager.h"
+#include "broker/server/client_quotas.h"
 
 namespace broker::handlers {
 namespace {
@@ -115,14 +116,26 @@ void fill(Produce& produce, const Slot& slot, replication::ProduceResult result)
   if (result.error != ErrorCode::kNone) produce.failed = true;
 }
 
+/// What was appended cannot be taken back: the client is answered and made to wait. 0 within the
+/// quota.
+std::chrono::milliseconds charge_produce(const Services& services, const Produce& produce) {
+  if (services.client_quotas == nullptr) return std::chrono::milliseconds(0);
+  const Call<ProduceRequest>& call = produce.call;
+  return services.client_quotas->charge(server::QuotaKind::kProduce, call.quota_client(),
+                                        static_cast<double>(call.context.bytes),
+                                        call.strand().now());
+}
+
 void finish(Services& services, Produce& produce, replication::Acks acks) {
+  const auto throttle = charge_produce(services, produce);
   if (acks == replication::Acks::kNone) {
     // There is no answer that could carry an error: closing makes the client look for the leader
     // again.
     if (produce.failed)
       return produce.call.responder.close_connection("a produce request with acks=0 failed");
-    return produce.call.responder.send_nothing();
+    return produce.call.responder.send_nothing(throttle);
   }
+  produce.response.throttle_time_ms = static_cast<std::int32_t>(throttle.count());
   if (produce.call.version() >= 10) {
     const auto state = services.state.get();
     for (const auto& topic : produce.response.responses) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "broker/handlers/services.h"
+#include "broker/server/request_meter.h"
 
 namespace broker::handlers {
 
@@ -13,9 +14,9 @@ void Registry::insert(protocol::ApiKey key, Serves serves,
                       std::optional<protocol::VersionRange> versions, Handler handle) {
   const protocol::ApiInfo* info = protocol::find_api(static_cast<std::int16_t>(key));
   CHECK(info != nullptr);
-  const auto [entry, inserted] =
-      entries_.emplace(static_cast<std::int16_t>(key),
-                       Entry{serves, versions.value_or(info->versions), std::move(handle)});
+  const auto [entry, inserted] = entries_.emplace(
+      static_cast<std::int16_t>(key),
+      Entry{serves, versions.value_or(info->versions), info->cluster_action, std::move(handle)});
   CHECK(inserted);
 }
 
@@ -56,7 +57,20 @@ void Registry::on_request(server::Request request, server::Responder responder) 
     return responder.close_connection(
         "API " + std::to_string(static_cast<int>(request.header.api_key)) + " is not served here");
   }
+  const auto time = meter(found->second, *request.session);
+  request.meter = time;
   found->second.handle(services_, std::move(request), std::move(responder));
+  if (time != nullptr) time->pause();
+}
+
+/// Null for what no quota is kept of: the cluster's own business.
+std::shared_ptr<server::RequestMeter> Registry::meter(const Entry& entry,
+                                                      const server::Session& session) const {
+  auto* quotas = services_.client_quotas;
+  if (quotas == nullptr || !quotas->limits(server::QuotaKind::kRequest) || entry.cluster_action ||
+      !session.authenticated || controller_listeners_.contains(session.listener))
+    return nullptr;
+  return std::make_shared<server::RequestMeter>(*quotas);
 }
 
 }  // namespace broker::handlers

@@ -62,10 +62,13 @@ class Registry final : public server::RequestSink {
   struct Entry {
     Serves serves;
     protocol::VersionRange versions;
+    bool cluster_action;
     Handler handle;
   };
   void insert(protocol::ApiKey key, Serves serves, std::optional<protocol::VersionRange> versions,
               Handler handle);
+  std::shared_ptr<server::RequestMeter> meter(const Entry& entry,
+                                              const server::Session& session) const;
   bool serves_on(const Entry& entry, const std::string& listener) const;
 
   Services& services_;

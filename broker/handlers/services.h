@@ -27,6 +27,9 @@ class TransactionCoordinator;
 namespace broker::quorum {
 class MetadataLog;
 }
+namespace broker::server {
+class ClientQuotas;
+}
 namespace broker::replication {
 class FetchSessionCache;
 class ReplicaManager;
@@ -76,6 +79,7 @@ struct Services {
   coordinator::group::GroupCoordinator* groups = nullptr;
   coordinator::transaction::TransactionCoordinator* transactions = nullptr;
   ProducerIds* producer_ids = nullptr;
+  server::ClientQuotas* client_quotas = nullptr;
   /// Answers on the given strand; its file systems are asked on the pool.
   std::function<void(io::Strand&, UniqueFunction<void(std::vector<LogDirectory>)>)> log_directories;
   /// The sessions of one connection strand.

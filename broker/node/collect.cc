@@ -40,6 +40,7 @@ void Node::Impl::collect(UniqueFunction<void(NodeMetrics)> done) {
     metrics->offline_log_dirs += directory.is_offline() ? 1 : 0;
     metrics->full_log_dirs += directory.is_full() ? 1 : 0;
   }
+  if (client_quotas_ != nullptr) metrics->quotas = client_quotas_->usage(main().now());
   if (replicas_ == nullptr) {
     return main().post([metrics, done = std::move(done)]() mutable { done(std::move(*metrics)); });
   }

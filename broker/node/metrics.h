@@ -5,6 +5,7 @@
 
 #include "broker/coordinator/group/group_coordinator.h"
 #include "broker/replication/metrics.h"
+#include "broker/server/client_quotas.h"
 #include "broker/server/metrics.h"
 
 namespace broker::node {
@@ -15,6 +16,7 @@ struct NodeMetrics {
   std::string cluster_id;
   replication::MetricsSnapshot replication;
   coordinator::group::GroupMetrics groups;
+  std::vector<server::ClientQuotas::Usage> quotas;
   bool is_controller = false;  // has the controller role
   bool is_voter = false;
   bool active_controller = false;

@@ -22,6 +22,7 @@
 #include "broker/quorum/metadata_log.h"
 #include "broker/replication/fetch_session.h"
 #include "broker/replication/replica_manager.h"
+#include "broker/server/client_quotas.h"
 #include "broker/storage/log_directories.h"
 
 namespace broker::node {
@@ -114,6 +115,7 @@ class Node::Impl final : public controller::ImageListener {
   io::Published<handlers::ClusterState> state_;
   io::Published<quorum::LeaderAndEpoch> quorum_leader_;
   std::unique_ptr<Credentials> credentials_;
+  std::unique_ptr<server::ClientQuotas> client_quotas_;
   std::unique_ptr<handlers::Services> services_;
   std::unique_ptr<handlers::Registry> registry_;
   std::unique_ptr<StartingGate> gate_;

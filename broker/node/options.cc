@@ -2,6 +2,11 @@
 
 #include <unistd.h>
 
+#include <charconv>
+#include <map>
+
+#include "broker/metadata/effective_configs.h"
+
 namespace broker::node {
 namespace {
 
@@ -47,7 +52,6 @@ server::ListenerOptions listener_options(const config::BrokerConfig& config,
   options.limits.max_idle = std::chrono::milliseconds(config.connections_max_idle_ms);
   options.limits.failed_authentication_delay =
       std::chrono::milliseconds(config.connection_failed_authentication_delay_ms);
-  options.limits.max_connections = listener.max_connections;
   return options;
 }
 
@@ -78,16 +82,88 @@ void take_quorum(const config::BrokerConfig& config, quorum::MetadataLogOptions&
   options.request_timeout = std::chrono::milliseconds(config.controller_quorum_request_timeout_ms);
 }
 
+/// "10.0.0.1:5,localhost:10". Names are not looked up: a connection is known by its address.
+std::map<std::string, std::int32_t> per_ip_overrides(const std::string& text) {
+  std::map<std::string, std::int32_t> overrides;
+  for (const std::string& entry : config::to_list(text)) {
+    const auto colon = entry.rfind(':');
+    if (colon == entry.npos) continue;
+    std::string host = entry.substr(0, colon);
+    if (host == "localhost") host = "127.0.0.1";
+    std::int32_t most = 0;
+    const auto parsed =
+        std::from_chars(entry.data() + colon + 1, entry.data() + entry.size(), most);
+    if (parsed.ec == std::errc() && parsed.ptr == entry.data() + entry.size())
+      overrides[host] = most;
+  }
+  return overrides;
+}
+
 }  // namespace
+
+server::ConnectionLimits connection_limits(const config::BrokerConfig& config,
+                                           const metadata::MetadataImage& image) {
+  const metadata::EffectiveConfigs effective(image.configs, config.node_id, config.values);
+  const config::ConfigMap& own = image.configs.of(
+      {metadata::ConfigResourceType::kBroker, std::to_string(config.node_id.value)});
+  const auto number = [&](const std::string& key) {
+    return static_cast<std::int32_t>(config::to_integer(*effective.broker(key)));
+  };
+  // listener.name.<l>.<key>, or what holds for the broker.
+  const auto of_listener = [&](const std::string& prefix, const std::string& key) {
+    for (const config::ConfigMap* values : {&own, &config.values})
+      if (const auto found = values->find(prefix + key); found != values->end())
+        return static_cast<std::int32_t>(config::to_integer(found->second));
+    return number(key);
+  };
+  server::ConnectionLimits limits;
+  limits.max_connections = number("max.connections");
+  limits.creation_rate = number("max.connection.creation.rate");
+  limits.max_per_ip = number("max.connections.per.ip");
+  limits.max_per_ip_overrides =
+      per_ip_overrides(effective.broker("max.connections.per.ip.overrides").value_or(""));
+  for (const auto& listener : config.listeners.listeners) {
+    std::string prefix = "listener.name." + listener.name + ".";
+    for (char& c : prefix)
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    limits.listeners[listener.name] = {of_listener(prefix, "max.connections"),
+                                       of_listener(prefix, "max.connection.creation.rate")};
+  }
+  limits.protected_listener = config.listeners.inter_broker_listener;
+  for (const auto& listener : config.listeners.listeners)
+    if (listener.is_controller) limits.separate_listeners.insert(listener.name);
+  limits.quotas = image.client_quotas;
+  return limits;
+}
 
 server::ServerOptions server_options(const config::BrokerConfig& config,
                                      std::size_t request_memory) {
   server::ServerOptions options;
   options.max_request_memory = request_memory;
+  options.connection_rate_window = client_quota_window(config);
   for (const auto& listener : config.listeners.listeners) {
     options.listeners.push_back(listener_options(config, listener));
   }
   return options;
+}
+
+namespace {
+
+/// `prefix`: of the keys window.num and window.size.seconds, which never change at run time.
+RateWindow rate_window(const config::BrokerConfig& config, const std::string& prefix) {
+  const metadata::ConfigsImage none;
+  const metadata::EffectiveConfigs fixed(none, config.node_id, config.values);
+  const auto number = [&](const char* key) {
+    return config::to_integer(*fixed.broker(prefix + key));
+  };
+  return {static_cast<std::int32_t>(number("window.num")),
+          std::chrono::seconds(number("window.size.seconds"))};
+}
+
+}  // namespace
+
+RateWindow client_quota_window(const config::BrokerConfig& config) {
+  return rate_window(config, "quota.");
 }
 
 config::BrokerConfig with_advertised_hosts(config::BrokerConfig config) {
@@ -122,6 +198,7 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
   options.static_values = config.values;
   options.bootstrap_records = std::move(bootstrap);
   options.seed = seed;
+  options.mutation_window = rate_window(config, "controller.quota.");
   for (const auto& listener : config.listeners.listeners) {
     if (!listener.is_controller) continue;
     options.endpoints.push_back({listener.name, listener.advertised.host, listener.advertised.port,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "broker/common/rate.h"
 #include "broker/config/broker_config.h"
 #include "broker/controller/routing_channel.h"
 #include "broker/controller/types.h"
@@ -19,6 +20,10 @@ namespace broker::node {
 /// `request_memory`: bytes of request bodies in memory at once, all connections together.
 server::ServerOptions server_options(const config::BrokerConfig& config,
                                      std::size_t request_memory);
+/// As they are in force on this node now.
+server::ConnectionLimits connection_limits(const config::BrokerConfig& config,
+                                           const metadata::MetadataImage& image);
+RateWindow client_quota_window(const config::BrokerConfig& config);
 /// The configuration with every empty advertised host filled in by this machine's name, as Kafka
 /// does.
 config::BrokerConfig with_advertised_hosts(config::BrokerConfig config);

@@ -118,6 +118,10 @@ void Node::Impl::make_broker_parts() {
 
   make_transactions();
 
+  client_quotas_ = std::make_unique<server::ClientQuotas>(
+      server::ClientQuotas::Options{client_quota_window(config_)});
+  client_quotas_->set_limits(image()->client_quotas);
+  services_->client_quotas = client_quotas_.get();
   services_->replicas = replicas_.get();
   services_->groups = groups_.get();
   services_->producer_ids = producer_ids_.get();

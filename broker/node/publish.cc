@@ -7,6 +7,7 @@
 #include "broker/common/topic_name.h"
 #include "broker/metadata/broker_address.h"
 #include "broker/node/node_impl.h"
+#include "broker/node/options.h"
 
 namespace broker::node {
 namespace {
@@ -43,6 +44,15 @@ void Node::Impl::on_leader_change(const quorum::LeaderAndEpoch& leader) {
 }
 
 void Node::Impl::publish(const metadata::MetadataUpdate& update) {
+  if (client_quotas_ != nullptr && !update.changes.client_quotas.empty())
+    client_quotas_->set_limits(update.image->client_quotas);
+  const auto of_brokers = [](const metadata::ConfigResource& resource) {
+    return resource.type == metadata::ConfigResourceType::kBroker;
+  };
+  if (server_ != nullptr &&
+      (!update.changes.client_quotas.empty() ||
+       std::any_of(update.changes.configs.begin(), update.changes.configs.end(), of_brokers)))
+    server_->set_connection_limits(connection_limits(config_, *update.image));
   const auto before = state_.get();
   auto authorizer = before->authorizer;
   const bool wanted = !config_.authorizer_class_name.empty();

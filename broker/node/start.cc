@@ -73,9 +73,11 @@ Result<void> Node::Impl::open_log_directories() {
 }
 
 Result<void> Node::Impl::start_server() {
+  auto options = server_options(config_, ports_.request_memory);
+  options.connections = connection_limits(config_, *image());
   server_ = std::make_unique<server::Server>(
       server::Server::Ports{ports_.transport, ports_.strands, *gate_, credentials_.get()},
-      server_options(config_, ports_.request_memory));
+      std::move(options));
   return server_->start();
 }
 

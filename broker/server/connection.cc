@@ -67,6 +67,7 @@ Connection::Connection(Worker& worker, std::uint64_t number,
 Connection::~Connection() {
   if (idle_timer_ != io::kNoTimer) worker_.strand.cancel(idle_timer_);
   if (delay_timer_ != io::kNoTimer) worker_.strand.cancel(delay_timer_);
+  if (mute_timer_ != io::kNoTimer) worker_.strand.cancel(mute_timer_);
   metrics_.connections_active.add(-1);
 }
 
@@ -129,7 +130,7 @@ void Connection::on_closed(const Error& reason) {
 
 bool Connection::may_process() const {
   return open_ && !closed_ && !no_more_requests_ && delay_timer_ == io::kNoTimer &&
-         in_flight_.size() < limits_.max_in_flight_requests &&
+         mute_timer_ == io::kNoTimer && in_flight_.size() < limits_.max_in_flight_requests &&
          in_flight_bytes_ < limits_.max_in_flight_bytes &&
          stream_->unsent_bytes() < limits_.max_unsent_bytes;
 }
@@ -189,6 +190,7 @@ void Connection::process_input() {
 
 void Connection::on_frame(Slice frame) {
   if (sasl_ && sasl_->expects_bare_token()) return on_sasl_outcome(sasl_->on_bare_token(frame));
+  const std::size_t bytes = frame.size();
   protocol::Reader reader(std::move(frame));
   auto header = protocol::decode_request_header(reader);
   if (!header) return malformed("malformed request header: " + header.error().detail);
@@ -204,17 +206,19 @@ void Connection::on_frame(Slice frame) {
   }
   Slice body = reader.rest();
   if (is_api_versions) remember_client_software(*header, body);
-  pass_to_sink(std::move(*header), std::move(body));
+  pass_to_sink(std::move(*header), std::move(body), bytes);
 }
 
-void Connection::pass_to_sink(RequestHeader header, Slice body) {
+void Connection::pass_to_sink(RequestHeader header, Slice body, std::size_t bytes) {
   Request request;
   request.session = session_;
   request.header = std::move(header);
   request.body = std::move(body);
+  request.bytes = bytes;
   request.received = worker_.strand.now();
   request.strand = &worker_.strand;
   request.connection_end = end_;
+  request.quota_shares = quota_shares_;
   worker_.sink.on_request(std::move(request), begin_request());
 }
 
@@ -333,6 +337,7 @@ void Connection::deliver(std::uint64_t sequence, Reply reply) {
   if (closed_ || ended_) return;
   const std::uint64_t index = sequence - first_sequence_;
   CHECK_LT(index, in_flight_.size());
+  if (reply.mute.count() > 0) mute(reply.mute);
   in_flight_[index].reply = std::move(reply);
   last_active_ = worker_.strand.now();
   if (processing_) return;
@@ -393,6 +398,19 @@ void Connection::on_drained() {
 }
 
 // ---- pausing, ending
+
+/// Requests that were read before are answered; each may ask for more.
+void Connection::mute(std::chrono::milliseconds duration) {
+  const Instant until = worker_.strand.now() + duration;
+  if (until <= muted_until_) return;
+  muted_until_ = until;
+  if (mute_timer_ != io::kNoTimer) worker_.strand.cancel(mute_timer_);
+  mute_timer_ = worker_.strand.call_at(until, [this] {
+    mute_timer_ = io::kNoTimer;
+    update_reading();
+    if (can_continue()) continue_later();
+  });
+}
 
 void Connection::update_reading() {
   if (closed_ || ended_) return;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "broker/io/transport.h"
+#include "broker/server/client_quotas.h"
 #include "broker/server/frame_reader.h"
 #include "broker/server/request.h"
 #include "broker/server/sasl_authenticator.h"
@@ -29,6 +30,8 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void start();
   /// Takes no more requests and closes when what is in flight is answered and sent.
   void drain();
+  Instant last_active() const { return last_active_; }
+  const Listener& listener() const { return *listener_; }
   /// Closes at once. `reason` is logged unless empty.
   void close(const std::string& reason);
 
@@ -50,7 +53,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   bool admit(std::size_t size);
   std::int32_t max_frame_bytes() const;
   void on_frame(Slice frame);
-  void pass_to_sink(protocol::RequestHeader header, Slice body);
+  void pass_to_sink(protocol::RequestHeader header, Slice body, std::size_t bytes);
   void on_sasl_request(const protocol::RequestHeader& header, const Slice& body);
   void on_sasl_outcome(SaslAuthenticator::Outcome outcome);
   void on_failed_authentication(Slices answer, const std::string& reason);
@@ -66,6 +69,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void close_after_answers();
   void end_stream();
 
+  void mute(std::chrono::milliseconds duration);
   void update_reading();
   bool can_continue() const;
   void continue_later();
@@ -81,6 +85,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   std::unique_ptr<io::Stream> stream_;
   Task on_closed_;
   const std::shared_ptr<ConnectionEnd> end_ = std::make_shared<ConnectionEnd>();
+  const std::shared_ptr<QuotaShares> quota_shares_ = std::make_shared<QuotaShares>();
   std::shared_ptr<const Session> session_;
   std::optional<SaslAuthenticator> sasl_;
   FrameReader reader_;
@@ -92,6 +97,8 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   Instant last_active_{};
   io::TimerId idle_timer_ = io::kNoTimer;
   io::TimerId delay_timer_ = io::kNoTimer;
+  Instant muted_until_{};
+  io::TimerId mute_timer_ = io::kNoTimer;
   bool open_ = false;
   bool processing_ = false;  // answers are gathered and written once
   bool continue_posted_ = false;

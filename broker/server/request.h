@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -43,14 +44,20 @@ class ConnectionEnd {
   Task task_;
 };
 
+class RequestMeter;
+struct QuotaShares;
+
 /// One request, undecoded. `body` shares the receive buffer.
 struct Request {
   std::shared_ptr<const Session> session;
   protocol::RequestHeader header;
   Slice body;
+  std::size_t bytes = 0;  // of the whole frame, without its size
   Instant received{};
   io::Strand* strand = nullptr;  // the connection's
   std::shared_ptr<ConnectionEnd> connection_end;
+  std::shared_ptr<QuotaShares> quota_shares;  // of the connection, on its strand; may be null
+  std::shared_ptr<RequestMeter> meter;        // null: no quota on the time of requests
 };
 
 /// What becomes of a request.
@@ -59,6 +66,9 @@ struct Reply {
   Kind kind = Kind::kClose;
   Slices framed;       // kSend: size, response header and body
   std::string reason;  // kClose: for the log
+  /// The client is above a quota: nothing more is read from it for so long (KIP-219). The answer
+  /// itself leaves at once.
+  std::chrono::milliseconds mute{0};
 };
 
 /// The one answer to one request: move-only, used exactly once, from any strand. The connection
@@ -72,9 +82,9 @@ class Responder {
   Responder(Responder&&) noexcept = default;
   Responder& operator=(Responder&& other) noexcept;
 
-  void send(Slices framed);
+  void send(Slices framed, std::chrono::milliseconds mute = std::chrono::milliseconds(0));
   /// Produce with acks=0.
-  void send_nothing();
+  void send_nothing(std::chrono::milliseconds mute = std::chrono::milliseconds(0));
   void close_connection(std::string reason);
   explicit operator bool() const { return static_cast<bool>(deliver_); }
 

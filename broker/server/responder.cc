@@ -14,9 +14,13 @@ Responder& Responder::operator=(Responder&& other) noexcept {
   return *this;
 }
 
-void Responder::send(Slices framed) { deliver({Reply::Kind::kSend, std::move(framed), {}}); }
+void Responder::send(Slices framed, std::chrono::milliseconds mute) {
+  deliver({Reply::Kind::kSend, std::move(framed), {}, mute});
+}
 
-void Responder::send_nothing() { deliver({Reply::Kind::kNothing, {}, {}}); }
+void Responder::send_nothing(std::chrono::milliseconds mute) {
+  deliver({Reply::Kind::kNothing, {}, {}, mute});
+}
 
 void Responder::close_connection(std::string reason) {
   deliver({Reply::Kind::kClose, {}, std::move(reason)});

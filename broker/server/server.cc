@@ -1,7 +1,9 @@
 #include "broker/server/server.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
+#include <utility>
 
 #include "broker/common/log.h"
 #include "broker/server/worker.h"
@@ -10,6 +12,7 @@ namespace broker::server {
 namespace {
 
 constexpr std::chrono::seconds kRefusalLogInterval{1};
+constexpr std::size_t kMaxToBeClosed = 1000;
 
 Error invalid(const ListenerOptions& listener, const std::string& why) {
   return Error{ErrorCode::kInvalidConfig, "listener " + listener.name + ": " + why};
@@ -35,8 +38,10 @@ Result<void> check(const ListenerOptions& listener, const CredentialStore* crede
 /// The accept state is owned by the first strand, where every listener accepts; listeners, workers
 /// and the flags by the server's thread.
 struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
-  Impl(Ports p, ServerOptions o) : ports(std::move(p)), options(std::move(o)) {
+  Impl(Ports p, ServerOptions o)
+      : ports(std::move(p)), options(std::move(o)), gate(options.connection_rate_window) {
     CHECK(!ports.strands.empty());
+    gate.set_limits(options.connections);
     const std::size_t share =
         std::max<std::size_t>(1, options.max_request_memory / ports.strands.size());
     for (io::Strand* strand : ports.strands)
@@ -45,9 +50,17 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
 
   Result<std::shared_ptr<Listener>> open(const ListenerOptions& wanted);
   void on_accept(const std::shared_ptr<Listener>& listener, std::unique_ptr<io::Stream> stream);
-  bool refuses(const Listener& listener, const std::string& host);
+  void serve_waiting(const std::shared_ptr<Listener>& listener);
+  void serve_all_waiting();
+  void admit(const std::shared_ptr<Listener>& listener, std::unique_ptr<io::Stream> stream);
+  void refuse(const Listener& listener, std::unique_ptr<io::Stream> stream, const std::string& why,
+              std::chrono::milliseconds close_after);
+  void hand_over(const std::shared_ptr<Listener>& listener, std::unique_ptr<io::Stream> stream);
   void on_connection_closed(const std::shared_ptr<const Listener>& listener,
                             const std::string& host);
+  void close_excess();
+  void ask_to_close(std::size_t asked);
+  void drop_waiting();
 
   io::Strand& accept_strand() { return *ports.strands.front(); }
 
@@ -59,13 +72,21 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
   bool started = false;
   bool stopped = false;
 
-  struct Counts {
-    std::int32_t all = 0;
-    std::map<std::string, std::int32_t> by_host;
+  struct Waiting {
+    std::unique_ptr<io::Stream> stream;
+    Instant not_before;
+  };
+  struct Queue {
+    std::shared_ptr<Listener> listener;
+    std::deque<Waiting> waiting;
+    io::TimerId timer = io::kNoTimer;
   };
   std::size_t next_worker = 0;
-  std::int32_t connections = 0;
-  std::map<const Listener*, Counts> counts;
+  ConnectionGate gate;
+  std::map<std::string, Queue> queues;  // by listener
+  std::size_t to_be_closed = 0;         // refused ones that still look open to their peers
+  bool closing_excess = false;
+  bool accepting = true;
   Instant last_refusal_log{};
 };
 
@@ -96,36 +117,87 @@ Result<std::shared_ptr<Listener>> Server::Impl::open(const ListenerOptions& want
   return listener;
 }
 
-bool Server::Impl::refuses(const Listener& listener, const std::string& host) {
-  const Limits& limits = listener.options.limits;
-  const Counts& now = counts[&listener];
-  const auto from_host = now.by_host.find(host);
-  const char* why = nullptr;
-  if (connections >= options.max_connections)
-    why = "max.connections is reached";
-  else if (now.all >= limits.max_connections)
-    why = "max.connections of the listener is reached";
-  else if (from_host != now.by_host.end() && from_host->second >= limits.max_connections_per_ip)
-    why = "max.connections.per.ip is reached";
-  if (why == nullptr) return false;
+void Server::Impl::on_accept(const std::shared_ptr<Listener>& listener,
+                             std::unique_ptr<io::Stream> stream) {
+  if (!accepting) return;
+  const std::string& name = listener->options.name;
+  Queue& queue = queues[name];
+  queue.listener = listener;
+  const Instant now = accept_strand().now();
+  const auto wait = gate.arrive(name, now);
+  if (queue.waiting.empty() && wait.count() == 0 && gate.has_slot(name))
+    return admit(listener, std::move(stream));
+  if (queue.waiting.size() >= options.max_waiting_connections)
+    return refuse(*listener, std::move(stream), "too many wait for a connection",
+                  std::chrono::milliseconds(0));
+  queue.waiting.push_back({std::move(stream), now + wait});
+  serve_waiting(listener);
+}
+
+/// In the order in which they came; the first that has to wait holds up the others, as a blocked
+/// acceptor does.
+void Server::Impl::serve_waiting(const std::shared_ptr<Listener>& listener) {
+  Queue& queue = queues[listener->options.name];
+  const Instant now = accept_strand().now();
+  while (!queue.waiting.empty() && queue.waiting.front().not_before <= now &&
+         gate.has_slot(listener->options.name)) {
+    auto stream = std::move(queue.waiting.front().stream);
+    queue.waiting.pop_front();
+    admit(listener, std::move(stream));
+  }
+  // Without a slot the end of a connection comes back here.
+  if (queue.waiting.empty() || queue.timer != io::kNoTimer ||
+      queue.waiting.front().not_before <= now)
+    return;
+  queue.timer = accept_strand().call_at(queue.waiting.front().not_before,
+                                        [weak = weak_from_this(), listener] {
+                                          const auto self = weak.lock();
+                                          if (self == nullptr) return;
+                                          self->queues[listener->options.name].timer = io::kNoTimer;
+                                          self->serve_waiting(listener);
+                                        });
+}
+
+void Server::Impl::serve_all_waiting() {
+  for (auto& [name, queue] : queues)
+    if (!queue.waiting.empty()) serve_waiting(queue.listener);
+}
+
+void Server::Impl::admit(const std::shared_ptr<Listener>& listener,
+                         std::unique_ptr<io::Stream> stream) {
+  const auto verdict =
+      gate.admit(listener->options.name, stream->peer().host, accept_strand().now());
+  if (const auto* many = std::get_if<ConnectionGate::TooManyFromHost>(&verdict))
+    return refuse(*listener, std::move(stream),
+                  "max.connections.per.ip (" + std::to_string(many->limit) + ") is reached",
+                  std::chrono::milliseconds(0));
+  if (const auto* fast = std::get_if<ConnectionGate::TooFastFromHost>(&verdict))
+    return refuse(*listener, std::move(stream), "above the connection_creation_rate of its address",
+                  fast->close_after);
+  hand_over(listener, std::move(stream));
+  close_excess();
+}
+
+/// Who is closed later does not come back at once.
+void Server::Impl::refuse(const Listener& listener, std::unique_ptr<io::Stream> stream,
+                          const std::string& why, std::chrono::milliseconds close_after) {
   listener.metrics.connections_refused.add();
   const Instant time = accept_strand().now();
   if (time - last_refusal_log >= kRefusalLogInterval) {  // a storm of them must not fill the log
     last_refusal_log = time;
     log_warn("server", "connection refused",
-             {{"listener", listener.options.name}, {"peer", host}, {"reason", why}});
+             {{"listener", listener.options.name}, {"peer", stream->peer().host}, {"reason", why}});
   }
-  return true;
+  if (close_after.count() == 0 || to_be_closed >= kMaxToBeClosed) return;
+  ++to_be_closed;
+  accept_strand().call_after(close_after, [weak = weak_from_this(), stream = std::move(stream)] {
+    if (const auto self = weak.lock()) --self->to_be_closed;
+  });
 }
 
-void Server::Impl::on_accept(const std::shared_ptr<Listener>& listener,
+void Server::Impl::hand_over(const std::shared_ptr<Listener>& listener,
                              std::unique_ptr<io::Stream> stream) {
   const std::string host = stream->peer().host;
-  if (refuses(*listener, host)) return;
-  ++connections;
-  Counts& mine = counts[listener.get()];
-  ++mine.all;
-  ++mine.by_host[host];
   listener->metrics.connections_accepted.add();
   const auto& worker = workers[next_worker++ % workers.size()];
   ports.transport.move_to(
@@ -143,11 +215,46 @@ void Server::Impl::on_accept(const std::shared_ptr<Listener>& listener,
 
 void Server::Impl::on_connection_closed(const std::shared_ptr<const Listener>& listener,
                                         const std::string& host) {
-  --connections;
-  Counts& mine = counts[listener.get()];
-  --mine.all;
-  const auto from_host = mine.by_host.find(host);
-  if (from_host != mine.by_host.end() && --from_host->second == 0) mine.by_host.erase(from_host);
+  gate.closed(listener->options.name, host);
+  closing_excess = false;
+  serve_all_waiting();
+  close_excess();
+}
+
+/// One after the other: each is counted before the next is chosen.
+void Server::Impl::close_excess() {
+  if (!gate.has_excess() || std::exchange(closing_excess, true)) return;
+  ask_to_close(0);
+}
+
+/// Asks the workers in turn until one had a connection that may be closed; its end comes back
+/// through on_connection_closed.
+void Server::Impl::ask_to_close(std::size_t asked) {
+  if (asked == workers.size()) {
+    closing_excess = false;
+    return;
+  }
+  const auto& worker = workers[next_worker++ % workers.size()];
+  std::set<std::string> closable;
+  for (const ListenerOptions& listener : options.listeners)
+    if (gate.may_be_closed_for_others(listener.name)) closable.insert(listener.name);
+  worker->strand.post([worker, asked, weak = weak_from_this(), closable = std::move(closable)] {
+    const bool closed = worker->close_least_active(closable);
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->accept_strand().post([self, asked, closed] {
+      if (!closed) self->ask_to_close(asked + 1);
+    });
+  });
+}
+
+void Server::Impl::drop_waiting() {
+  accepting = false;
+  for (auto& [name, queue] : queues) {
+    if (queue.timer != io::kNoTimer) accept_strand().cancel(queue.timer);
+    queue.timer = io::kNoTimer;
+    queue.waiting.clear();
+  }
 }
 
 Server::Server(Ports ports, ServerOptions options)
@@ -173,8 +280,17 @@ Result<void> Server::start() {
 
 std::map<std::string, io::Endpoint> Server::bound_endpoints() const { return impl_->bound; }
 
+void Server::set_connection_limits(ConnectionLimits limits) {
+  impl_->accept_strand().post([impl = impl_, limits = std::move(limits)]() mutable {
+    impl->gate.set_limits(std::move(limits));
+    impl->serve_all_waiting();
+    impl->close_excess();
+  });
+}
+
 void Server::stop_accepting() {
   for (const auto& listener : impl_->listeners) listener->acceptor.reset();
+  impl_->accept_strand().post([impl = impl_] { impl->drop_waiting(); });
 }
 
 void Server::stop(std::chrono::milliseconds patience, Task on_stopped) {

@@ -12,6 +12,7 @@
 #include "broker/io/strand.h"
 #include "broker/io/transport.h"
 #include "broker/security/types.h"
+#include "broker/server/connection_gate.h"
 #include "broker/server/metrics.h"
 #include "broker/server/request.h"
 
@@ -23,8 +24,6 @@ struct Limits {
   std::int32_t max_sasl_token_bytes = 524'288;                 // sasl.server.max.receive.size
   std::chrono::milliseconds max_idle{600'000};                 // connections.max.idle.ms
   std::chrono::milliseconds failed_authentication_delay{100};  // connection.failed.authentication…
-  std::int32_t max_connections = 0x7fffffff;                   // of the listener
-  std::int32_t max_connections_per_ip = 0x7fffffff;
   // Pipelining: requests are started in order and answered in order.
   std::size_t max_in_flight_requests = 64;      // per connection; reading pauses
   std::size_t max_in_flight_bytes = 128 << 20;  // per connection; one larger request is let through
@@ -43,7 +42,9 @@ struct ListenerOptions {
 
 struct ServerOptions {
   std::vector<ListenerOptions> listeners;
-  std::int32_t max_connections = 0x7fffffff;    // of all listeners together
+  ConnectionLimits connections;
+  RateWindow connection_rate_window;
+  std::size_t max_waiting_connections = 50;     // per listener, for the limits of connections
   std::size_t max_request_memory = 512u << 20;  // request bodies not yet answered, split by strand
 };
 
@@ -68,6 +69,10 @@ class Server {
   Result<void> start();
   /// Listener name → where it really listens.
   std::map<std::string, io::Endpoint> bound_endpoints() const;
+  /// In force for what comes from now on; when fewer are allowed than are open, the least active
+  /// ones end. Connections above a limit wait for a slot or for their turn, as in Kafka; those
+  /// above an address's limit are closed.
+  void set_connection_limits(ConnectionLimits limits);
   /// New connections are refused from here on; existing ones go on.
   void stop_accepting();
   /// Stops reading, waits at most `patience` for requests in flight, then closes every connection.

@@ -111,31 +111,78 @@ TEST_F(ServerTest, IdleConnectionsAreClosedButNotThoseThatWaitForUs) {
   EXPECT_EQ(waiting->read_correlation_id(), 1);
 }
 
-TEST_F(ServerTest, RefusesConnectionsAboveTheLimits) {
-  add("L").limits.max_connections_per_ip = 2;
-  add("M");
-  options.max_connections = 3;
+TEST_F(ServerTest, RefusesConnectionsOfAnAddressAboveItsLimit) {
+  add("L");
+  options.connections.max_per_ip = 2;
   start();
   std::vector<std::unique_ptr<TestClient>> open;
-  const auto served = [&](const std::string& listener) {
-    open.push_back(connect(listener));
+  const auto served = [&] {
+    open.push_back(connect());
     open.back()->send(4, 1, HeartbeatRequest());
     return open.back()->read_correlation_id() == 1;
   };
-  EXPECT_TRUE(served("L"));
-  EXPECT_TRUE(served("L"));
-  EXPECT_FALSE(served("L")) << "two per address";
-  EXPECT_TRUE(served("M"));
-  EXPECT_FALSE(served("M")) << "three in all";
+  EXPECT_TRUE(served());
+  EXPECT_TRUE(served());
+  EXPECT_FALSE(served()) << "two per address";
   EXPECT_TRUE(reaches(&ListenerMetrics::connections_refused, 1));
   open.clear();
   // Their ends are noticed a moment later.
   bool again = false;
   for (int i = 0; i < 1000 && !again; ++i) {
-    again = served("L");
+    again = served();
     open.clear();
   }
   EXPECT_TRUE(again);
+}
+
+TEST_F(ServerTest, ConnectionsAboveTheLimitWaitForOneToEnd) {
+  add("L");
+  options.connections.max_connections = 2;
+  options.max_waiting_connections = 1;
+  start();
+  auto first = connect();
+  auto second = connect();
+  for (auto* client : {first.get(), second.get()}) {
+    client->send(4, 1, HeartbeatRequest());
+    ASSERT_EQ(client->read_correlation_id(), 1);
+  }
+  auto third = connect();
+  third->send(4, 3, HeartbeatRequest());
+  auto fourth = connect();
+  EXPECT_TRUE(fourth->is_closed()) << "one may wait";
+  first->send(4, 2, HeartbeatRequest());
+  EXPECT_EQ(first->read_correlation_id(), 2);
+  {
+    const std::lock_guard lock(sink.mutex);
+    EXPECT_EQ(sink.started, (std::vector<std::int32_t>{1, 1, 2}));
+  }
+  first.reset();
+  EXPECT_EQ(third->read_correlation_id(), 3);
+}
+
+TEST_F(ServerTest, WhenFewerMayBeOpenTheLeastActiveEnd) {
+  add("L");
+  add("OWN");
+  start();
+  auto own = connect("OWN");
+  auto idle = connect();
+  auto busy = connect();
+  for (auto* client : {own.get(), idle.get(), busy.get()}) {
+    client->send(4, 1, HeartbeatRequest());
+    ASSERT_EQ(client->read_correlation_id(), 1);
+  }
+  ConnectionLimits limits;
+  limits.max_connections = 1;
+  limits.listeners = {{"L", {}}, {"OWN", {}}};
+  limits.protected_listener = "OWN";
+  server->set_connection_limits(limits);
+  EXPECT_TRUE(idle->is_closed());
+  EXPECT_TRUE(busy->is_closed());
+  own->send(4, 2, HeartbeatRequest());
+  EXPECT_EQ(own->read_correlation_id(), 2);
+  auto another = connect("OWN");  // its own listener is let in
+  another->send(4, 3, HeartbeatRequest());
+  EXPECT_EQ(another->read_correlation_id(), 3);
 }
 
 TEST_F(ServerTest, ServesAThousandConnections) {

@@ -23,6 +23,18 @@ void Worker::forget(std::uint64_t connection) {
   check_stopped();
 }
 
+bool Worker::close_least_active(const std::set<std::string>& listeners) {
+  const std::shared_ptr<Connection>* victim = nullptr;
+  for (const auto& [number, connection] : connections_) {
+    if (!listeners.contains(connection->listener().options.name)) continue;
+    if (victim == nullptr || connection->last_active() < (*victim)->last_active())
+      victim = &connection;
+  }
+  if (victim == nullptr) return false;
+  std::shared_ptr<Connection>(*victim)->close("max.connections is exceeded");
+  return true;
+}
+
 void Worker::stop(std::chrono::milliseconds patience, Task done) {
   stopping_ = true;
   stopped_ = std::move(done);

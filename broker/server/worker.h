@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "broker/common/function.h"
@@ -44,6 +45,8 @@ class Worker {
   void adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io::Stream> stream,
              Task on_closed);
   void forget(std::uint64_t connection);
+  /// Closes the least active connection of these listeners; false if there is none.
+  bool close_least_active(const std::set<std::string>& listeners);
   /// Every connection ends when its answers are sent, at the latest after `patience`; then `done`.
   void stop(std::chrono::milliseconds patience, Task done);
 

@@ -4,7 +4,7 @@ import pytest
 
 from e2e.conformance.support.java import ToolServer
 from e2e.conformance.support.transcript import Both, Side
-from e2e.conftest import CONSUMER_GROUPS
+from e2e.conftest import CONSUMER_GROUPS, QUOTA_WINDOWS
 from e2e.lib.broker import DevBroker
 
 # What the oracle has (e2e/conftest.py, e2e/lib/kafka.py), so that outputs can be compared.
@@ -14,6 +14,7 @@ SAME_AS_ORACLE = {
     "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
     "super.users": "User:ANONYMOUS",
     **CONSUMER_GROUPS,
+    **QUOTA_WINDOWS,
 }
 
 
