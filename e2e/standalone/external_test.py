@@ -72,6 +72,21 @@ def test_a_user_and_its_rights(managed):
                "the rights gone", every=0.5)
 
 
+def test_a_users_quotas_are_repaired_and_go_with_the_user(managed):
+    def described():
+        return tool(managed, "kafka-configs", "--describe", "--entity-type", "users", "--entity-name", "reports")
+
+    managed.apply("reports.yaml", resource("User", "reports", **LEGACY, quotas={"producerByteRate": "1Mi", "requestPercentage": 50}))
+    managed.wait_ready("reports.yaml", SECONDS)
+    assert "producer_byte_rate=1048576.0" in described() and "request_percentage=50.0" in described()
+    tool(managed, "kafka-configs", "--alter", "--entity-type", "users", "--entity-name", "reports", "--add-config",
+         "producer_byte_rate=5,consumer_byte_rate=7")
+    wait_until(lambda: "producer_byte_rate=1048576.0" in described(), SECONDS, "the quota repaired", every=0.5)
+    managed.remove("reports.yaml")
+    wait_until(lambda: "producer_byte_rate" not in described(), SECONDS, "the quotas gone", every=0.5)
+    assert "consumer_byte_rate=7.0" in described()  # what nobody named stays
+
+
 def test_an_operator_that_starts_anew_finds_everything_in_place(managed):
     managed.stop()
     managed.start()

@@ -80,6 +80,18 @@ def test_a_bad_value_shows_in_status_with_its_name(standalone):
     standalone.remove("bad.yaml")
 
 
+def test_a_users_quotas_are_applied_and_taken_back(standalone):
+    user = yaml.safe_load((standalone.resources / "30-user.yaml").read_text())
+    limited = {**user, "spec": {**user["spec"], "quotas": {"producerByteRate": "100Mi", "controllerMutationRate": 2.5}}}
+    standalone.apply("30-user.yaml", limited)
+    wait_until(lambda: standalone.status("30-user.yaml").get("ownedQuotas") == ["controller_mutation_rate", "producer_byte_rate"], 10, "written")
+    standalone.wait_ready("30-user.yaml")
+    standalone.produce(TOPIC, [b"0"])
+    standalone.apply("30-user.yaml", user)
+    wait_until(lambda: "ownedQuotas" not in standalone.status("30-user.yaml"), 10, "taken back")
+    standalone.wait_ready("30-user.yaml")
+
+
 def test_what_is_not_there_yet_is_refused_by_name(standalone):
     cluster = yaml.safe_load((standalone.resources / "10-cluster.yaml").read_text())
     good = (standalone.resources / "10-cluster.yaml").read_text()

@@ -117,6 +117,7 @@ void read_user(User& out, Reader& spec, Reader& status) {
   out.status.username = status.text_or("username");
   out.status.secret_name = status.text_or("secretName");
   out.status.mechanism = status.text_or("mechanism");
+  out.status.owned_quotas = status.texts("ownedQuotas");
   out.status.certificate_expires = status.text("certificateExpires");
 }
 
@@ -304,6 +305,7 @@ json encode_status(const UserStatus& status) {
   put(out, "username", status.username);
   put(out, "secretName", status.secret_name);
   put(out, "mechanism", status.mechanism);
+  if (!status.owned_quotas.empty()) out["ownedQuotas"] = status.owned_quotas;
   if (status.certificate_expires) out["certificateExpires"] = *status.certificate_expires;
   return out;
 }

@@ -43,7 +43,8 @@ struct UserStatus {
   std::string cluster_id;
   std::string username;
   std::string secret_name;
-  std::string mechanism;  // of the credential we wrote; empty for Mtls
+  std::string mechanism;                  // of the credential we wrote; empty for Mtls
+  std::vector<std::string> owned_quotas;  // Kafka's keys of the limits that we wrote
   std::optional<Timestamp> certificate_expires;
 
   bool operator==(const UserStatus&) const = default;

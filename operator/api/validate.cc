@@ -130,8 +130,18 @@ std::vector<FieldError> validate(const User& user) {
       user.spec.cluster_ref.kind == ClusterKind::kExternalCluster)
     findings.invalid("spec.authentication.type",
                      "Mtls needs a CA that the brokers trust: only a Cluster of ours has one");
-  if (user.spec.quotas)
-    findings.not_yet("spec.quotas", "client quotas are not enforced by this version");
+  if (user.spec.quotas) {
+    const UserQuotas& quotas = *user.spec.quotas;
+    const auto check = [&](const char* field, const auto& value) {
+      if (value && !(*value > 0))
+        findings.invalid(std::string("spec.quotas.") + field,
+                         "must be greater than 0; leave it out for no limit");
+    };
+    check("producerByteRate", quotas.producer_byte_rate);
+    check("consumerByteRate", quotas.consumer_byte_rate);
+    check("requestPercentage", quotas.request_percentage);
+    check("controllerMutationRate", quotas.controller_mutation_rate);
+  }
   return findings.take();
 }
 

@@ -112,6 +112,7 @@ struct AdminBatcher::Lanes {
   std::shared_ptr<Lane<broker::security::AclBinding>> create_acls;
   std::shared_ptr<Lane<broker::security::AclBinding>> delete_acls;
   std::shared_ptr<Lane<kafka::ScramChange>> alter_scram;
+  std::shared_ptr<Lane<kafka::QuotaChange>> alter_quotas;
   std::shared_ptr<Lane<kafka::VoterChange>> change_voter;
   std::shared_ptr<Lane<kafka::Reassignment>> reassign;
   std::shared_ptr<Lane<kafka::PreferredElection>> elect;
@@ -137,6 +138,7 @@ AdminBatcher::AdminBatcher(kafka::AdminClient& client, reconcile::Scheduler& sch
   lanes_->create_acls = lane(&AdminClient::create_acls);
   lanes_->delete_acls = lane(&AdminClient::delete_acls);
   lanes_->alter_scram = lane(&AdminClient::alter_scram_credentials);
+  lanes_->alter_quotas = lane(&AdminClient::alter_client_quotas);
   lanes_->reassign = lane(&AdminClient::reassign_partitions);
   lanes_->elect = lane(&AdminClient::elect_preferred_leaders);
   lanes_->unregister = lane(&AdminClient::unregister_brokers);
@@ -155,6 +157,7 @@ AdminBatcher::~AdminBatcher() {
   lanes_->create_acls->close();
   lanes_->delete_acls->close();
   lanes_->alter_scram->close();
+  lanes_->alter_quotas->close();
   lanes_->change_voter->close();
   lanes_->reassign->close();
   lanes_->elect->close();
@@ -181,6 +184,9 @@ void AdminBatcher::delete_acl(broker::security::AclBinding binding, Done done) {
 }
 void AdminBatcher::alter_scram(kafka::ScramChange change, Done done) {
   lanes_->alter_scram->add(std::move(change), std::move(done));
+}
+void AdminBatcher::alter_quotas(kafka::QuotaChange change, Done done) {
+  lanes_->alter_quotas->add(std::move(change), std::move(done));
 }
 void AdminBatcher::change_voter(kafka::VoterChange change, Done done) {
   lanes_->change_voter->add(std::move(change), std::move(done));

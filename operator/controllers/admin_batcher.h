@@ -32,6 +32,7 @@ class AdminBatcher {
   void create_acl(broker::security::AclBinding binding, Done done);
   void delete_acl(broker::security::AclBinding binding, Done done);
   void alter_scram(kafka::ScramChange change, Done done);
+  void alter_quotas(kafka::QuotaChange change, Done done);
   void reassign(kafka::Reassignment reassignment, Done done);
   void elect_preferred_leader(kafka::PreferredElection election, Done done);
   void unregister_broker(std::int32_t broker, Done done);

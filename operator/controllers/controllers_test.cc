@@ -260,6 +260,39 @@ TEST(UserLoop, KeepsThePasswordWhenItsSecretIsDeleted) {
   EXPECT_EQ(world.kafka.requests, requests);
 }
 
+TEST(UserLoop, QuotasAreRepairedAndGoWithTheUser) {
+  World world;
+  world.make_cluster();
+  world.put("User", "kafka", "alice",
+            in_orders({{"quotas", {{"producerByteRate", "1Mi"}, {"requestPercentage", 12.5}}}}));
+  world.settle();
+  const broker::metadata::QuotaEntity alice{{"user", "alice"}};
+  using Values = std::map<std::string, double>;
+  const Values wanted{{"producer_byte_rate", 1048576}, {"request_percentage", 12.5}};
+  const auto now = [&] {
+    const auto* found = world.kafka.image()->client_quotas.by_entity.find(alice);
+    return found == nullptr ? Values() : *found;
+  };
+  EXPECT_EQ(now(), wanted);
+  EXPECT_EQ(world.ready(kube::kUser, "kafka", "alice"), "True Ready");
+  world.kafka.change([&](auto& image) {
+    image.client_quotas.by_entity.set(alice, {{"producer_byte_rate", 1.0}});
+  });
+  world.kafka.announce({.users = {"alice"}});
+  world.settle();
+  EXPECT_EQ(now(), wanted);
+  const int requests = world.kafka.requests;
+  world.settle();
+  EXPECT_EQ(world.kafka.requests, requests);
+  world.put("User", "kafka", "alice", in_orders({{"quotas", {{"requestPercentage", 12.5}}}}));
+  world.settle();
+  EXPECT_EQ(now(), (Values{{"request_percentage", 12.5}}));
+  ASSERT_TRUE(world.store.remove_as_user(kube::kUser, {"kafka", "alice"}).ok());
+  world.settle();
+  EXPECT_EQ(now(), Values());
+  EXPECT_EQ(world.store.get(kube::kUser, {"kafka", "alice"}), nullptr);
+}
+
 TEST(UserLoop, AStrangersSecretIsNotTakenOver) {
   World world;
   world.make_cluster();

@@ -295,6 +295,30 @@ class FakeConnection final : public kafka::ClusterConnection,
     });
     kafka_.announce(changes);
   }
+  void alter_client_quotas(std::vector<kafka::QuotaChange> wanted, Done done) override {
+    kafka::Changes changes;
+    answer(wanted, done, [&](const kafka::QuotaChange& c) {
+      changes.users.push_back(c.username);
+      kafka_.change([&](broker::metadata::MetadataImage& image) {
+        const broker::metadata::QuotaEntity entity{{"user", c.username}};
+        const auto* before = image.client_quotas.by_entity.find(entity);
+        std::map<std::string, double> values;
+        if (before != nullptr) values = *before;
+        for (const auto& [key, value] : c.values) {
+          if (value)
+            values[key] = *value;
+          else
+            values.erase(key);
+        }
+        if (values.empty())
+          image.client_quotas.by_entity.erase(entity);
+        else
+          image.client_quotas.by_entity.set(entity, values);
+      });
+      return kafka::ItemResult{};
+    });
+    kafka_.announce(changes);
+  }
 
  private:
   template <class Item, class F>

@@ -70,7 +70,7 @@ broker::Result<kafka::ScramChange> upsert(const plan::ScramUpsert& wanted,
 
 Outcome apply_plan(const Context& context, const kube::Object& object, const WorkKey& key,
                    const plan::UserPlan& plan, const UserMaterial& material, Target& target) {
-  if (plan.upserts.empty() && plan.removals.empty()) {
+  if (!plan.acts()) {
     context.operations.settle(key);
     const auto dropped = drop_finalizer(context, object, plan);
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
@@ -88,11 +88,16 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
     changes.push_back(std::move(*change));
   }
   std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come
-  for (std::size_t i = 0; i < changes.size(); ++i) {
+  for (std::size_t i = 0; i < changes.size() + plan.quotas.size(); ++i) {
     dones.push_back(context.operations.begin(key, object.generation));
   }
   for (std::size_t i = 0; i < changes.size(); ++i) {
     target.handle->admin().alter_scram(std::move(changes[i]), dones[i]);
+  }
+  for (std::size_t i = 0; i < plan.quotas.size(); ++i) {
+    const plan::QuotaAlteration& wanted = plan.quotas[i];
+    target.handle->admin().alter_quotas({wanted.username, wanted.values},
+                                        dones[changes.size() + i]);
   }
   return Outcome::done();
 }
@@ -128,9 +133,9 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
                               .older = older_claim(context_, *user),
                               .has_listener = !material.listeners.empty(),
                               .now = context_.timestamp()};
-  plan::UserPlan plan = plan_with_refusal(
-      context_, key, object->generation, input, &plan::plan_user,
-      [](const plan::UserPlan& p) { return p.upserts.empty() && p.removals.empty(); });
+  plan::UserPlan plan =
+      plan_with_refusal(context_, key, object->generation, input, &plan::plan_user,
+                        [](const plan::UserPlan& p) { return !p.acts(); });
   // The Secret before the credential and before Ready: a password that Kafka knows and no Secret
   // holds would be lost with this process.
   WrittenSecret secret;
@@ -140,8 +145,7 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
     secret = *written;
     plan.status.certificate_expires = secret.certificate_expires;
   }
-  const auto recorded =
-      record_plan(context_, *object, *user, plan, !plan.upserts.empty() || !plan.removals.empty());
+  const auto recorded = record_plan(context_, *object, *user, plan, plan.acts());
   if (!recorded.ok()) return Outcome::failed(recorded.error());
   Outcome outcome = apply_plan(context_, *object, key, plan, material, target);
   if (!outcome.error && !outcome.again_after && user->spec.authentication.password_from) {

@@ -134,6 +134,7 @@ template void Admin::run<IncrementalAlterConfigs>(std::vector<ConfigAlteration>,
 template void Admin::run<CreateAcls>(std::vector<broker::security::AclBinding>, Done);
 template void Admin::run<DeleteAcls>(std::vector<broker::security::AclBinding>, Done);
 template void Admin::run<AlterScramCredentials>(std::vector<ScramChange>, Done);
+template void Admin::run<AlterClientQuotas>(std::vector<QuotaChange>, Done);
 template void Admin::run<ReassignPartitions>(std::vector<Reassignment>, Done);
 template void Admin::run<ElectPreferredLeaders>(std::vector<PreferredElection>, Done);
 template void Admin::run<UnregisterBroker>(std::vector<std::int32_t>, Done);

@@ -228,6 +228,31 @@ ItemResults AlterScramCredentials::results(const std::vector<Item>& items,
   return results;
 }
 
+AlterClientQuotas::Request AlterClientQuotas::request(const std::vector<Item>& items,
+                                                      std::int32_t) {
+  Request request;
+  for (const QuotaChange& item : items) {
+    auto& entry = request.entries.emplace_back();
+    entry.entity.push_back({"user", item.username});
+    for (const auto& [key, value] : item.values)
+      entry.ops.push_back({key, value.value_or(0), !value.has_value()});
+  }
+  return request;
+}
+
+ItemResults AlterClientQuotas::results(const std::vector<Item>& items,
+                                       const Request::Response& response) {
+  ByKey<std::string> by_user;
+  for (const auto& entry : response.entries) {
+    if (entry.entity.empty()) continue;
+    by_user.add(entry.entity.front().entity_name.value_or(""),
+                result_of(entry.error_code, entry.error_message));
+  }
+  ItemResults results;
+  for (const QuotaChange& item : items) results.push_back(by_user.of(item.username));
+  return results;
+}
+
 ReassignPartitions::Request ReassignPartitions::request(const std::vector<Item>& items,
                                                         std::int32_t timeout_ms) {
   Request request;

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "broker/protocol/messages/alter_client_quotas_request.h"
+#include "broker/protocol/messages/alter_client_quotas_response.h"
 #include "broker/protocol/messages/alter_partition_reassignments_request.h"
 #include "broker/protocol/messages/alter_partition_reassignments_response.h"
 #include "broker/protocol/messages/alter_user_scram_credentials_request.h"
@@ -85,6 +87,14 @@ struct DeleteAcls {
 struct AlterScramCredentials {
   using Item = ScramChange;
   using Request = broker::protocol::AlterUserScramCredentialsRequest;
+  static std::string key(const Item& item) { return item.username; }
+  static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
+  static ItemResults results(const std::vector<Item>& items, const Request::Response& response);
+};
+
+struct AlterClientQuotas {
+  using Item = QuotaChange;
+  using Request = broker::protocol::AlterClientQuotasRequest;
   static std::string key(const Item& item) { return item.username; }
   static Request request(const std::vector<Item>& items, std::int32_t timeout_ms);
   static ItemResults results(const std::vector<Item>& items, const Request::Response& response);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -144,6 +145,12 @@ struct ScramChange {
   broker::security::Bytes salted_password;
 };
 
+/// Quotas of one user, whatever its client id; keys are Kafka's.
+struct QuotaChange {
+  std::string username;
+  std::map<std::string, std::optional<double>> values;  // nullopt: the limit goes
+};
+
 /// One change of the voters (KIP-853).
 struct VoterChange {
   bool remove = false;
@@ -168,6 +175,7 @@ class AdminClient {
   /// Exactly these bindings. An item without a match is kNone.
   virtual void delete_acls(std::vector<broker::security::AclBinding> bindings, Done done) = 0;
   virtual void alter_scram_credentials(std::vector<ScramChange> changes, Done done) = 0;
+  virtual void alter_client_quotas(std::vector<QuotaChange> changes, Done done) = 0;
   /// Taking back what is not under way (any more) is kNone.
   virtual void reassign_partitions(std::vector<Reassignment> reassignments, Done done) = 0;
   /// An election that is not needed is kNone.

@@ -256,6 +256,9 @@ class Connection final : public ClusterConnection, private AdminClient {
   void alter_scram_credentials(std::vector<ScramChange> changes, Done done) override {
     run<AlterScramCredentials>(std::move(changes), std::move(done));
   }
+  void alter_client_quotas(std::vector<QuotaChange> changes, Done done) override {
+    run<AlterClientQuotas>(std::move(changes), std::move(done));
+  }
 
   void reassign_partitions(std::vector<Reassignment> reassignments, Done done) override {
     run<ReassignPartitions>(std::move(reassignments), std::move(done));

@@ -10,6 +10,8 @@
 #include "broker/protocol/messages/add_raft_voter_response.h"
 #include "broker/protocol/messages/describe_acls_request.h"
 #include "broker/protocol/messages/describe_acls_response.h"
+#include "broker/protocol/messages/describe_client_quotas_request.h"
+#include "broker/protocol/messages/describe_client_quotas_response.h"
 #include "broker/protocol/messages/describe_configs_request.h"
 #include "broker/protocol/messages/describe_configs_response.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
@@ -422,6 +424,13 @@ TEST_F(ConnectorTest, AForeignClusterIsDescribedInsteadAndLookedAtAfterEachChang
           result.credential_infos.push_back({2, 4096});
           reply(response);
         });
+    node_->on<broker::protocol::DescribeClientQuotasRequest>([](const auto&, const auto& reply) {
+      broker::protocol::DescribeClientQuotasResponse response;
+      auto& entry = response.entries.emplace().emplace_back();
+      entry.entity.push_back({"user", "x"});
+      entry.values.push_back({"producer_byte_rate", 5});
+      reply(response);
+    });
     node_->on<broker::protocol::CreateTopicsRequest>([&](const auto& request, const auto& reply) {
       broker::protocol::CreateTopicsResponse response;
       for (const auto& topic : request.topics) {
@@ -442,6 +451,10 @@ TEST_F(ConnectorTest, AForeignClusterIsDescribedInsteadAndLookedAtAfterEachChang
             (broker::config::ConfigMap{{"retention.ms", "1000"}}));
   EXPECT_EQ(image->acls.by_id.size(), 1u);
   EXPECT_TRUE(image->cluster.is_alive(broker::BrokerId{7}));
+  const auto* quotas =
+      image->client_quotas.by_entity.find(broker::metadata::QuotaEntity{{"user", "x"}});
+  ASSERT_NE(quotas, nullptr);
+  EXPECT_EQ(quotas->at("producer_byte_rate"), 5);
   const auto* credential = image->scram.find("x", broker::security::ScramMechanism::kSha512);
   ASSERT_NE(credential, nullptr);
   EXPECT_TRUE(credential->stored_key.empty());  // nobody tells it

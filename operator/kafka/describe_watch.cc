@@ -6,6 +6,8 @@
 #include "broker/protocol/frame.h"
 #include "broker/protocol/messages/describe_acls_request.h"
 #include "broker/protocol/messages/describe_acls_response.h"
+#include "broker/protocol/messages/describe_client_quotas_request.h"
+#include "broker/protocol/messages/describe_client_quotas_response.h"
 #include "broker/protocol/messages/describe_configs_request.h"
 #include "broker/protocol/messages/describe_configs_response.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_request.h"
@@ -84,6 +86,11 @@ Changes compare_images(const metadata::MetadataImage& before,
               });
   differences(before.scram.credentials, after.scram.credentials,
               [&](const auto& key) { users.insert(key.first); });
+  differences(before.client_quotas.by_entity, after.client_quotas.by_entity,
+              [&](const metadata::QuotaEntity& entity) {
+                for (const auto& [type, name] : entity)
+                  if (type == "user" && name) users.insert(*name);
+              });
   differences(before.acls.by_id, after.acls.by_id, [&](const Uuid& id) {
     for (const auto* image : {&before, &after})
       if (const auto* binding = image->acls.by_id.find(id)) principals.insert(binding->principal);
@@ -247,6 +254,25 @@ void DescribeWatch::describe_users() {
           credential = known->second;
         next_.scram.credentials.set(key, std::move(credential));
       }
+    }
+    describe_quotas();
+  });
+}
+
+void DescribeWatch::describe_quotas() {
+  protocol::DescribeClientQuotasRequest request;  // all
+  ask(std::move(request), "DescribeClientQuotas", [this](const auto& response) {
+    const auto code = protocol::error_from_wire(response.error_code);
+    if (code != ErrorCode::kNone)
+      return fail("DescribeClientQuotas", Error{code, response.error_message.value_or("")});
+    for (const auto& entry : response.entries.value_or(
+             std::vector<protocol::DescribeClientQuotasResponse::EntryData>{})) {
+      metadata::QuotaEntity entity;
+      for (const auto& part : entry.entity) entity.emplace_back(part.entity_type, part.entity_name);
+      std::sort(entity.begin(), entity.end());
+      std::map<std::string, double> values;
+      for (const auto& value : entry.values) values[value.key] = value.value;
+      next_.client_quotas.by_entity.set(std::move(entity), std::move(values));
     }
     end_round();
   });

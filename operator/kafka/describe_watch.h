@@ -57,6 +57,7 @@ class DescribeWatch {
   void describe_configs();
   void describe_acls();
   void describe_users();
+  void describe_quotas();
   void end_round();
   void fail(const std::string& what, const broker::Error& error);
   void rest(broker::Duration pause);

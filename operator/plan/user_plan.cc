@@ -1,10 +1,15 @@
 #include "operator/plan/user_plan.h"
 
+#include <set>
+
+#include "broker/metadata/client_quotas.h"
 #include "operator/api/validate.h"
 #include "operator/plan/common.h"
 
 namespace op::plan {
 
+using broker::metadata::quota_key;
+using broker::metadata::QuotaKind;
 using broker::security::ScramMechanism;
 
 namespace {
@@ -38,16 +43,60 @@ void remove_written(UserPlan& plan, const UserInput& in, ScramMechanism keep) {
     plan.removals.push_back({written.username, mechanism});
 }
 
+std::map<std::string, double> wanted_quotas(const api::User& user) {
+  std::map<std::string, double> wanted;
+  if (!user.spec.quotas || user.metadata.is_deleting()) return wanted;
+  const api::UserQuotas& quotas = *user.spec.quotas;
+  const auto want = [&](QuotaKind kind, const auto& value) {
+    if (value) wanted[std::string(quota_key(kind))] = static_cast<double>(*value);
+  };
+  want(QuotaKind::kProduce, quotas.producer_byte_rate);
+  want(QuotaKind::kFetch, quotas.consumer_byte_rate);
+  want(QuotaKind::kRequest, quotas.request_percentage);
+  want(QuotaKind::kControllerMutation, quotas.controller_mutation_rate);
+  return wanted;
+}
+
+/// What is declared is put right; what was declared once and is not any more goes. Limits that
+/// somebody else set on the user stay.
+void plan_quotas(UserPlan& plan, const UserInput& in) {
+  const std::string& username = in.user.spec.username;
+  const api::UserStatus& written = in.user.status;
+  const auto* found =
+      in.image.client_quotas.by_entity.find(broker::metadata::QuotaEntity{{"user", username}});
+  const std::map<std::string, double> now = found ? *found : std::map<std::string, double>();
+  const std::map<std::string, double> wanted = wanted_quotas(in.user);
+  QuotaAlteration change{username, {}};
+  std::set<std::string> ours;
+  for (const auto& [key, value] : wanted) {
+    ours.insert(key);
+    const auto have = now.find(key);
+    if (have == now.end() || have->second != value) change.values[key] = value;
+  }
+  if (written.cluster_id == in.cluster_id && written.username == username) {
+    for (const std::string& key : written.owned_quotas) {
+      if (wanted.contains(key) || !now.contains(key)) continue;
+      ours.insert(key);  // until it is gone
+      change.values[key] = std::nullopt;
+    }
+  }
+  plan.status.owned_quotas = {ours.begin(), ours.end()};
+  if (!change.values.empty()) plan.quotas.push_back(std::move(change));
+}
+
 UserPlan plan_deletion(const UserInput& in) {
   UserPlan plan;
   plan.status = in.user.status;
   if (!in.user.metadata.has_finalizer(api::kFinalizer) || in.older) return plan;
   remove_written(plan, in, ScramMechanism::kUnknown);
-  if (plan.removals.empty()) return plan;
+  plan_quotas(plan, in);
+  if (!plan.acts()) return plan;
   plan.wants_finalizer = true;
   set_blocked(plan, in,
               in.rejection.value_or(Verdict{
-                  reason::kDeleting, "removing the credential of " + in.user.status.username}));
+                  reason::kDeleting, (plan.removals.empty() ? "removing the quotas of "
+                                                            : "removing the credential of ") +
+                                         in.user.status.username}));
   return plan;
 }
 
@@ -61,7 +110,7 @@ void plan_scram(UserPlan& plan, const UserInput& in, ScramMechanism mechanism) {
 void judge(UserPlan& plan, const UserInput& in) {
   const std::int64_t generation = in.user.metadata.generation;
   auto& conditions = plan.status.conditions;
-  const bool acts = !plan.upserts.empty() || !plan.removals.empty();
+  const bool acts = plan.acts();
   if (acts && in.rejection) return set_blocked(plan, in, *in.rejection);
   if (!in.has_listener)
     return set_blocked(plan, in,
@@ -73,7 +122,10 @@ void judge(UserPlan& plan, const UserInput& in) {
               generation, in.now);
     return;
   }
-  const Verdict doing{reason::kApplying, "writing the credential of " + in.user.spec.username};
+  const bool credential = !plan.upserts.empty() || !plan.removals.empty();
+  const Verdict doing{reason::kApplying,
+                      (credential ? "writing the credential of " : "writing the quotas of ") +
+                          in.user.spec.username};
   plan.event = doing;
   const api::Condition* ready = api::find_condition(conditions, api::condition::kReady);
   if (is_ready(conditions) && ready->observed_generation == generation) return;  // drift
@@ -131,6 +183,7 @@ UserPlan plan_user(const UserInput& in) {
     plan_scram(plan, in, mechanism);
     plan.status.certificate_expires.reset();
   }
+  plan_quotas(plan, in);
   plan.status.cluster_id = in.cluster_id;
   plan.status.username = user.spec.username;
   plan.status.secret_name = user.spec.secret_name;

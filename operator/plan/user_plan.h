@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,14 @@ struct ScramRemoval {
   bool operator==(const ScramRemoval&) const = default;
 };
 
+/// Limits of the user itself, whatever its client id; nullopt takes one away.
+struct QuotaAlteration {
+  std::string username;
+  std::map<std::string, std::optional<double>> values;
+
+  bool operator==(const QuotaAlteration&) const = default;
+};
+
 struct UserInput {
   const api::User& user;
   std::string cluster_id;
@@ -43,10 +52,13 @@ struct UserInput {
 struct UserPlan {
   std::vector<ScramUpsert> upserts;
   std::vector<ScramRemoval> removals;
-  bool wants_secret = false;  // model::user_secret is to be applied
-  api::UserStatus status;     // write it first
+  std::vector<QuotaAlteration> quotas;  // at most one
+  bool wants_secret = false;            // model::user_secret is to be applied
+  api::UserStatus status;               // write it first
   bool wants_finalizer = false;
   std::optional<Verdict> event;
+
+  bool acts() const { return !upserts.empty() || !removals.empty() || !quotas.empty(); }
 };
 
 /// Compares the password with the stored key under the image's own salt and iterations: some
