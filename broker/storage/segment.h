@@ -143,8 +143,6 @@ class Segment {
   Result<void> rebuild_indexes();
   Result<void> clear_indexes();
   /// read() without copying; nullopt where that does not pay, or the first batch does not fit.
-  Result<std::optional<ReadResult>> refer(Offset from, Offset max_exclusive, std::size_t max_bytes);
-  /// read() without copying; nullopt where that does not pay, or the first batch does not fit.
   Result<std::optional<ReadResult>> refer(Offset from, const ReadLimits& limits,
                                           DirectoryHealth* health);
   Result<void> replace_by_prefix(const io::File& log, std::uint64_t bytes);
