@@ -12,8 +12,8 @@ Result<Acks> parse_acks(std::int16_t acks) {
 }
 
 Partition::Partition(TopicIdPartition id, BrokerId self, PartitionHost& host,
-                     TopicCounters& counters)
-    : id_(std::move(id)), self_(self), host_(host), counters_(counters) {}
+                     std::shared_ptr<TopicCounters> counters)
+    : id_(std::move(id)), self_(self), host_(host), counters_(std::move(counters)) {}
 
 Partition::~Partition() = default;
 
@@ -142,9 +142,9 @@ ProduceResult Partition::refuse(ErrorCode error, std::string message) const {
 void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
                        std::chrono::milliseconds timeout, Instant now, WallMs wall,
                        AppendCallback callback) {
-  ++counters_.produce_requests;
+  ++counters_->produce_requests;
   const auto fail = [&](ProduceResult result) {
-    ++counters_.failed_produce_requests;
+    ++counters_->failed_produce_requests;
     callback(std::move(result));
   };
   const Result<void> leads = check_leader(std::nullopt);
@@ -168,9 +168,9 @@ void Partition::append(const Slice& records, Acks acks, AppendOrigin origin,
     return fail(std::move(result));
   }
 
-  counters_.bytes_in += static_cast<std::int64_t>(appended->bytes);
+  counters_->bytes_in += static_cast<std::int64_t>(appended->bytes);
   if (!appended->duplicate)
-    counters_.messages_in += appended->last_offset - appended->first_offset + 1;
+    counters_->messages_in += appended->last_offset - appended->first_offset + 1;
   bytes_above_high_watermark_ += static_cast<std::int64_t>(appended->bytes);
   AppendWaiter waiter;
   waiter.end = appended->last_offset + 1;
@@ -251,7 +251,7 @@ void Partition::expire_waiters(Instant now) {
     waiters->swap(rest);
   }
   for (AppendCallback& callback : expired) {
-    ++counters_.failed_produce_requests;
+    ++counters_->failed_produce_requests;
     callback(refuse(ErrorCode::kRequestTimedOut));
   }
 }
@@ -350,7 +350,7 @@ FetchResult Partition::fetch(const Reader& reader, const FetchPosition& from,
                              Instant now) {
   FetchResult result;
   const auto fail = [&](ErrorCode error) {
-    ++counters_.failed_fetch_requests;
+    ++counters_->failed_fetch_requests;
     result = {};
     result.error = error;
     result.current_leader = current_leader();

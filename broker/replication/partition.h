@@ -80,7 +80,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   };
   using AppendCallback = UniqueFunction<void(ProduceResult)>;
 
-  Partition(TopicIdPartition id, BrokerId self, PartitionHost& host, TopicCounters& counters);
+  Partition(TopicIdPartition id, BrokerId self, PartitionHost& host,
+            std::shared_ptr<TopicCounters> counters);
   ~Partition();
 
   const TopicIdPartition& id() const { return id_; }
@@ -230,7 +231,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Starts a flush if flush.ms or flush.messages asks for one.
   void flush_if_due(WallMs wall);
   bool is_flushing() const { return flushing_; }
-  TopicCounters& counters() { return counters_; }
+  TopicCounters& counters() { return *counters_; }
   PartitionGauges gauges() const;
   storage::LogPositions positions() const;
 
@@ -299,7 +300,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   const TopicIdPartition id_;
   const BrokerId self_;
   PartitionHost& host_;
-  TopicCounters& counters_;
+  const std::shared_ptr<TopicCounters> counters_;  // whoever holds a removed partition counts on
 
   std::shared_ptr<storage::Log> log_;
   Settings settings_;

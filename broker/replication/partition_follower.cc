@@ -26,7 +26,7 @@ Result<void> Partition::append_as_follower(const Slice& records, Offset leader_h
   if (!records.empty()) {
     const auto appended = log_->append_as_follower(records, wall, known_leader_.epoch);
     if (!note_failure(appended).ok()) return appended.error();
-    counters_.replication_bytes_in += static_cast<std::int64_t>(appended->bytes);
+    counters_->replication_bytes_in += static_cast<std::int64_t>(appended->bytes);
     if (settings_.flush_before_ack || log_->flush_due(wall)) start_flush();
   }
   leader_high_watermark_ = leader_high_watermark;

@@ -39,7 +39,7 @@ FetchResult Partition::note_replica(const Reader& reader, const FetchPosition& f
       result.error = ErrorCode::kUnknownLeaderEpoch;
   }
   if (result.error != ErrorCode::kNone) {
-    ++counters_.failed_fetch_requests;
+    ++counters_->failed_fetch_requests;
     result.current_leader = current_leader();
     return result;
   }
@@ -65,11 +65,11 @@ FetchResult Partition::read_for_replica(const FetchPosition& from, std::int32_t 
     }
   }
   if (result.error != ErrorCode::kNone) {
-    ++counters_.failed_fetch_requests;
+    ++counters_->failed_fetch_requests;
     result.current_leader = current_leader();
     return result;
   }
-  counters_.replication_bytes_out += static_cast<std::int64_t>(result.records.size());
+  counters_->replication_bytes_out += static_cast<std::int64_t>(result.records.size());
   result.high_watermark = high_watermark_;
   result.last_stable_offset = last_stable_offset();
   result.log_start_offset = log_->log_start_offset();
@@ -129,8 +129,8 @@ void Partition::on_isr_decision(std::uint64_t number, const IsrDecision& decisio
   switch (leader_->on_decision(decision, now)) {
     case LeaderState::Verdict::kCommitted: {
       const std::size_t after = leader_->isr().size();
-      if (after < before) ++counters_.isr_shrinks;
-      if (after > before) ++counters_.isr_expands;
+      if (after < before) ++counters_->isr_shrinks;
+      if (after > before) ++counters_->isr_expands;
       log_info("replication", "in-sync replicas changed",
                {{"partition", to_string(id_)},
                 {"isr", to_text(leader_->isr())},

@@ -270,7 +270,7 @@ void PartitionTable::tell_if_idle() {
 // --- Collection
 
 void PartitionTable::collect(MetricsSnapshot& into) const {
-  for (const auto& [name, topic] : topics_) into.topics[name] += topic.counters;
+  for (const auto& [name, topic] : topics_) into.topics[name] += *topic.counters;
   for (const auto& [key, partition] : partitions_) {
     into.partitions.push_back(partition->gauges());
     into.produce_waiters += partition->produce_waiter_count();

@@ -118,7 +118,7 @@ class PartitionTable final : public PartitionHost {
 
  private:
   struct Topic {
-    TopicCounters counters;
+    std::shared_ptr<TopicCounters> counters = std::make_shared<TopicCounters>();
     std::size_t partitions = 0;
   };
   using Key = std::pair<TopicId, std::int32_t>;
@@ -137,7 +137,7 @@ class PartitionTable final : public PartitionHost {
   std::unique_ptr<ReplicaFetchers> fetchers_;  // null: nobody is followed
 
   std::map<Key, std::shared_ptr<Partition>> partitions_;
-  std::map<std::string, Topic> topics_;  // partitions refer to their counters
+  std::map<std::string, Topic> topics_;
   metadata::ImagePtr image_ = metadata::MetadataImage::empty();
   BrokerEpoch broker_epoch_{-1};
   std::set<Key> waiting_;    // partitions that may have waiters to expire

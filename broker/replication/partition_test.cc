@@ -68,7 +68,7 @@ class LedPartition : public ::testing::Test {
   std::string directory_;
   std::shared_ptr<storage::Log> log_;
   Host host;
-  TopicCounters counters;
+  std::shared_ptr<TopicCounters> counters = std::make_shared<TopicCounters>();
   Partition::Settings settings;
   std::shared_ptr<Partition> partition =
       std::make_shared<Partition>(TopicIdPartition{kOrders, "orders", 0}, kNode, host, counters);
@@ -87,6 +87,14 @@ TEST_F(LedPartition, AcksAllWaitsForTheFollower) {
   EXPECT_EQ((*all)->error, ErrorCode::kNone);
   EXPECT_EQ(partition->high_watermark(), Offset{2});
   EXPECT_FALSE(fetch(0).records.empty());
+}
+
+TEST_F(LedPartition, CountsOnForWhomeverHoldsItWhenItsTopicIsGone) {
+  const std::weak_ptr<TopicCounters> watched = counters;
+  counters.reset();
+  fetch(99, true);
+  ASSERT_FALSE(watched.expired());
+  EXPECT_EQ(watched.lock()->failed_fetch_requests, 1);
 }
 
 TEST_F(LedPartition, ASmallIsrRefusesAcksAllBeforeTheWrite) {
@@ -114,7 +122,7 @@ TEST_F(LedPartition, ARepetitionGetsTheFirstAnswer) {
   EXPECT_EQ((*append(batch(1, 9, 2)))->base_offset, Offset{2});
   EXPECT_EQ((*append(batch(2, 9, 0)))->base_offset, Offset{0});
   EXPECT_EQ(log_->log_end_offset(), Offset{3});
-  EXPECT_EQ(counters.messages_in, 3);
+  EXPECT_EQ(counters->messages_in, 3);
   EXPECT_EQ((*append(batch(1, 9, 7)))->error, ErrorCode::kOutOfOrderSequenceNumber);
 }
 

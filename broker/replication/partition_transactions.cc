@@ -54,8 +54,8 @@ void Partition::append_in_transaction(TransactionCheck check, const Slice& recor
                      [self = shared_from_this(), starts_at_zero, records, acks, timeout,
                       callback = std::move(callback)](ErrorCode error) mutable {
                        const auto fail = [&](ErrorCode code, std::string why) {
-                         ++self->counters_.produce_requests;
-                         ++self->counters_.failed_produce_requests;
+                         ++self->counters_->produce_requests;
+                         ++self->counters_->failed_produce_requests;
                          callback(self->refuse(code, std::move(why)));
                        };
                        if (error != ErrorCode::kNone)
