@@ -6,6 +6,7 @@
 
 #include "broker/common/security_protocol.h"
 #include "broker/config/properties.h"
+#include "broker/config/text.h"
 #include "operator/pki/stores.h"
 
 namespace op::cli {
@@ -14,23 +15,13 @@ namespace {
 using broker::Error;
 using broker::ErrorCode;
 using broker::Result;
+using broker::config::bad_value;
+using broker::config::trim;
 using Properties = std::map<std::string, std::string>;
 
 std::string value_of(const Properties& properties, const std::string& key) {
   const auto found = properties.find(key);
   return found == properties.end() ? std::string() : found->second;
-}
-
-Error invalid(const std::string& key, const std::string& why) {
-  return {ErrorCode::kInvalidConfig, key + ": " + why};
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0)
-    text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
-    text.remove_suffix(1);
-  return text;
 }
 
 bool is_pem(std::string_view bytes) { return bytes.find("-----BEGIN ") != std::string_view::npos; }
@@ -42,9 +33,9 @@ Result<std::string> read_store(const Properties& properties, const std::string& 
   const std::string key = prefix + ".location";
   ASSIGN_OR_RETURN(std::string bytes, read_file(value_of(properties, key)));
   if (is_jks(bytes)) {
-    return invalid(key,
-                   "a JKS store is read by Java only; convert it: keytool -importkeystore "
-                   "-srckeystore OLD -destkeystore NEW.p12 -deststoretype PKCS12");
+    return bad_value(key,
+                     "a JKS store is read by Java only; convert it: keytool -importkeystore "
+                     "-srckeystore OLD -destkeystore NEW.p12 -deststoretype PKCS12");
   }
   return bytes;
 }
@@ -60,7 +51,7 @@ Result<void> read_trust(const Properties& properties, const FileReader& read_fil
   if (is_pem(spec.ca_pem)) return {};
   const auto certificates =
       pki::read_truststore(spec.ca_pem, value_of(properties, "ssl.truststore.password"));
-  if (!certificates.ok()) return invalid("ssl.truststore.location", certificates.error().detail);
+  if (!certificates.ok()) return bad_value("ssl.truststore.location", certificates.error().detail);
   spec.ca_pem = *certificates;
   return {};
 }
@@ -81,7 +72,7 @@ Result<void> read_identity(const Properties& properties, const FileReader& read_
     return {};
   }
   const auto pair = pki::read_keystore(bytes, value_of(properties, "ssl.keystore.password"));
-  if (!pair.ok()) return invalid("ssl.keystore.location", pair.error().detail);
+  if (!pair.ok()) return bad_value("ssl.keystore.location", pair.error().detail);
   spec.certificate_pem = pair->certificate_pem;
   spec.private_key_pem = pair->key_pem;
   return {};
@@ -93,9 +84,9 @@ Result<void> read_sasl(const Properties& properties, kafka::ConnectionSpec& spec
   if (spec.sasl_mechanism.empty()) spec.sasl_mechanism = "GSSAPI";  // Kafka's default
   if (spec.sasl_mechanism != "PLAIN" && spec.sasl_mechanism != "SCRAM-SHA-256" &&
       spec.sasl_mechanism != "SCRAM-SHA-512") {
-    return invalid("sasl.mechanism", spec.sasl_mechanism +
-                                         " is not supported here; PLAIN, SCRAM-SHA-256 and "
-                                         "SCRAM-SHA-512 are");
+    return bad_value("sasl.mechanism", spec.sasl_mechanism +
+                                           " is not supported here; PLAIN, SCRAM-SHA-256 and "
+                                           "SCRAM-SHA-512 are");
   }
   const std::string jaas = value_of(properties, "sasl.jaas.config");
   spec.sasl_username = jaas_option(jaas, "username");
@@ -105,7 +96,7 @@ Result<void> read_sasl(const Properties& properties, kafka::ConnectionSpec& spec
     spec.sasl_password = value_of(properties, "sasl.password");
   }
   if (spec.sasl_username.empty()) {
-    return invalid("sasl.jaas.config", "has no username=\"…\" (nor is there a sasl.username)");
+    return bad_value("sasl.jaas.config", "has no username=\"…\" (nor is there a sasl.username)");
   }
   return {};
 }
@@ -116,7 +107,7 @@ Result<std::vector<broker::io::Endpoint>> parse_bootstrap(std::string_view text)
   std::vector<broker::io::Endpoint> out;
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
-    const std::string address(trimmed(text.substr(0, comma)));
+    const std::string address(trim(text.substr(0, comma)));
     text.remove_prefix(std::min(comma + 1, text.size()));
     if (address.empty()) continue;
     const std::size_t colon = address.rfind(':');
@@ -125,7 +116,7 @@ Result<std::vector<broker::io::Endpoint>> parse_bootstrap(std::string_view text)
     if (colon == std::string::npos || colon == 0 ||
         std::from_chars(address.data() + colon + 1, end, port) !=
             std::from_chars_result{end, std::errc()}) {
-      return invalid("bootstrap.servers", "'" + address + "' is not HOST:PORT");
+      return bad_value("bootstrap.servers", "'" + address + "' is not HOST:PORT");
     }
     std::string host = address.substr(0, colon);
     if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
@@ -159,16 +150,14 @@ Result<kafka::ConnectionSpec> parse_client_config(std::string_view text,
   ASSIGN_OR_RETURN(const auto parsed, broker::config::parse_properties(text));
   Properties properties;
   for (const auto& property : parsed) {
-    properties[property.key] = std::string(trimmed(property.value));
+    properties[property.key] = std::string(trim(property.value));
   }
   kafka::ConnectionSpec spec;
   ASSIGN_OR_RETURN(spec.brokers, parse_bootstrap(value_of(properties, "bootstrap.servers")));
   const std::string protocol = value_of(properties, "security.protocol");
-  std::string upper;
-  for (const char c : protocol.empty() ? "PLAINTEXT" : protocol)
-    upper += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  const auto security = broker::parse_security_protocol(upper);
-  if (!security.ok()) return invalid("security.protocol", security.error().detail);
+  const auto security = broker::parse_security_protocol(
+      broker::config::upper(protocol.empty() ? "PLAINTEXT" : protocol));
+  if (!security.ok()) return bad_value("security.protocol", security.error().detail);
   spec.tls = uses_tls(*security);
   if (spec.tls) {
     RETURN_IF_ERROR(read_trust(properties, read_file, spec));

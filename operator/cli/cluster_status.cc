@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "broker/config/text.h"
 #include "broker/metadata/features.h"
 #include "operator/api/acl.h"
 #include "operator/api/json.h"
@@ -12,6 +13,8 @@
 
 namespace op::cli {
 namespace {
+
+using broker::config::join;
 
 using broker::ErrorCode;
 
@@ -57,7 +60,7 @@ std::string roles_text(const api::PoolSpec& pool) {
   std::vector<std::string> out;
   if (pool.has_role(api::Role::kController)) out.push_back("controller");
   if (pool.has_role(api::Role::kBroker)) out.push_back("broker");
-  return joined(out, ", ");
+  return join(out, ", ");
 }
 
 std::string authentication_text(const api::ListenerSpec& listener) {
@@ -68,7 +71,7 @@ std::string authentication_text(const api::ListenerSpec& listener) {
     else if (accepted.type != api::ListenerAuth::kNone)
       out.push_back(std::string(api::sasl_mechanism(accepted.type)));
   }
-  return out.empty() ? "none" : joined(out, ", ");
+  return out.empty() ? "none" : join(out, ", ");
 }
 
 std::string reach_text(const api::ListenerSpec& listener) {
@@ -141,7 +144,7 @@ std::string resources_text(const ClusterReport& report) {
   add(report.topics, "Topic");
   add(report.users, "User");
   add(report.acls, "ACL");
-  std::string text = joined(parts, ", ");
+  std::string text = join(parts, ", ");
   if (!report.not_seen.empty())
     text += (text.empty() ? "" : "; ") + std::string("may not list ") + enumerated(report.not_seen);
   return text;
@@ -201,7 +204,7 @@ std::vector<Warning> warnings_of(const api::Cluster& cluster) {
   if (cluster.status.roll && !cluster.status.roll->unsafe_topics.empty()) {
     out.push_back({what, std::string(api::reason::kUnsafeTopics),
                    "not available for writes while their broker restarts: " +
-                       joined(cluster.status.roll->unsafe_topics, ", ")});
+                       join(cluster.status.roll->unsafe_topics, ", ")});
   }
   return out;
 }
@@ -251,7 +254,7 @@ std::string render_report(const ClusterReport& report, const Terminal& terminal)
   std::string out = render_facts(facts, terminal) + "\n" + pools_table(cluster).render(terminal) +
                     "\n" + listeners_table(cluster).render(terminal);
   if (!report.user_names.empty()) {
-    out += paint("A client needs the Secret of a User (" + joined(report.user_names, ", ") +
+    out += paint("A client needs the Secret of a User (" + join(report.user_names, ", ") +
                      ") and nothing else.",
                  Tone::kDim, terminal) +
            "\n";

@@ -27,10 +27,6 @@ constexpr auto kUnassigned = std::chrono::seconds(5);
 /// Topics by name.
 using FetchByName = UpTo<protocol::FetchRequest, 12>;
 
-bool may_pass(ErrorCode code) {
-  return broker::is_retriable(code) || code == ErrorCode::kBrokerNotAvailable;
-}
-
 }  // namespace
 
 Consumer::Consumer(Brokers& brokers, ConsumeOptions options, OnRecord on_record,
@@ -63,12 +59,8 @@ Result<void> Consumer::begin() {
   std::vector<TopicPartition> partitions;
   for (const auto& [name, leader] : leaders_)
     if (!options_.partition || name.partition == *options_.partition) partitions.push_back(name);
-  if (partitions.empty()) {
-    return Error{ErrorCode::kInvalidConfig,
-                 "topic " + options_.topic + " has no partition " +
-                     std::to_string(options_.partition.value_or(0)) + ": it has " +
-                     counted(static_cast<std::int64_t>(leaders_.size()), "partition")};
-  }
+  if (partitions.empty())
+    return no_such_partition(options_.topic, options_.partition.value_or(0), leaders_.size());
   return start_at(partitions, {});
 }
 

@@ -7,8 +7,17 @@
 #include "operator/cli/brokers.h"
 #include "operator/cli/views.h"
 
+namespace broker::protocol {
+struct OffsetCommitRequest;
+struct OffsetFetchRequest;
+}  // namespace broker::protocol
+
 /// What the commands ask of Kafka, and what they make of the answers.
 namespace op::cli {
+
+/// Committed offsets are asked for and written by topic name.
+using OffsetFetchByName = UpTo<broker::protocol::OffsetFetchRequest, 9>;
+using OffsetCommitByName = UpTo<broker::protocol::OffsetCommitRequest, 9>;
 
 /// `names` empty: all that the user may see. Errors: kUnknownTopicOrPartition,
 /// kTopicAuthorizationFailed with the topic's name.
@@ -40,6 +49,11 @@ broker::Result<std::vector<GroupView>> gather_groups(Brokers& brokers,
 /// The broker that coordinates a group. Waits a while for one that is just being elected.
 broker::Result<std::int32_t> find_coordinator(Brokers& brokers, const std::string& group);
 
+/// It may work at the next attempt, at another broker perhaps.
+bool may_pass(broker::ErrorCode code);
+/// kInvalidConfig: a topic with `count` partitions has no `partition`.
+broker::Error no_such_partition(const std::string& topic, std::int32_t partition,
+                                std::size_t count);
 /// "TOPIC_AUTHORIZATION_FAILED" and the like in words: what was refused, and which right is
 /// missing.
 broker::Error explain(const broker::Error& error, const std::string& what);

@@ -33,13 +33,10 @@ bool will_pass(ErrorCode code) {
          code == ErrorCode::kCoordinatorLoadInProgress || code == ErrorCode::kNotCoordinator;
 }
 
-/// Committed offsets are asked for by topic name: all of them at once.
-using OffsetFetch = UpTo<protocol::OffsetFetchRequest, 9>;
-
 Result<std::map<TopicPartition, std::int64_t>> ask_committed(Brokers& brokers,
                                                              std::int32_t coordinator,
                                                              const std::string& group) {
-  OffsetFetch request;
+  OffsetFetchByName request;
   auto& wanted = request.groups.emplace_back();
   wanted.group_id = group;
   wanted.topics.reset();  // all

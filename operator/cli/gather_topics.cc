@@ -14,6 +14,7 @@
 #include "broker/protocol/messages/list_offsets_response.h"
 #include "broker/protocol/messages/metadata_request.h"
 #include "operator/cli/gather.h"
+#include "operator/cli/text.h"
 
 namespace op::cli {
 namespace {
@@ -219,6 +220,16 @@ Error explain(const Error& error, const std::string& what) {
   std::string sentence = what + ": " + std::string(error_name(error.code));
   if (!error.detail.empty()) sentence += ": " + error.detail;
   return with(sentence);
+}
+
+bool may_pass(ErrorCode code) {
+  return broker::is_retriable(code) || code == ErrorCode::kBrokerNotAvailable;
+}
+
+Error no_such_partition(const std::string& topic, std::int32_t partition, std::size_t count) {
+  return {ErrorCode::kInvalidConfig, "topic " + topic + " has no partition " +
+                                         std::to_string(partition) + ": it has " +
+                                         counted(static_cast<std::int64_t>(count), "partition")};
 }
 
 Result<MetadataResponse> describe_topics(Brokers& brokers, const std::vector<std::string>& names) {

@@ -23,9 +23,6 @@ constexpr std::int32_t kRebalanceTimeoutMs = 30'000;
 constexpr std::int32_t kLeaveEpoch = -1;
 constexpr auto kSoon = std::chrono::milliseconds(200);
 
-using NamedFetch = UpTo<protocol::OffsetFetchRequest, 9>;
-using NamedCommit = UpTo<protocol::OffsetCommitRequest, 9>;
-
 bool must_rejoin(ErrorCode code) {
   return code == ErrorCode::kUnknownMemberId || code == ErrorCode::kFencedMemberEpoch;
 }
@@ -108,7 +105,7 @@ Result<bool> GroupMember::beat() {
 }
 
 Result<Positions> GroupMember::committed(const std::vector<broker::TopicPartition>& partitions) {
-  NamedFetch request;
+  OffsetFetchByName request;
   request.require_stable = true;
   auto& group = request.groups.emplace_back();
   group.group_id = group_;
@@ -139,7 +136,7 @@ Result<void> GroupMember::commit(const Positions& positions) {
   if (coordinator_ < 0) {
     ASSIGN_OR_RETURN(coordinator_, find_coordinator(brokers_, group_));
   }
-  NamedCommit request;
+  OffsetCommitByName request;
   request.group_id = group_;
   request.generation_id_or_member_epoch = epoch_;
   request.member_id = member_id_;

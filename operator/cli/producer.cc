@@ -34,23 +34,14 @@ broker::WallMs wall_now() {
       .count();
 }
 
-/// It may work at the next attempt, at another broker perhaps.
-bool worth_another(ErrorCode code) {
-  return broker::is_retriable(code) || code == ErrorCode::kBrokerNotAvailable;
-}
-
 }  // namespace
 
 Result<Producer> Producer::open(Brokers& brokers, const std::string& topic,
                                 ProducerOptions options) {
   Producer producer(brokers, topic, options);
   RETURN_IF_ERROR(producer.learn_leaders());
-  if (options.partition && !producer.leaders_.contains(*options.partition)) {
-    return Error{ErrorCode::kInvalidConfig,
-                 "topic " + topic + " has no partition " + std::to_string(*options.partition) +
-                     ": it has " +
-                     counted(static_cast<std::int64_t>(producer.leaders_.size()), "partition")};
-  }
+  if (options.partition && !producer.leaders_.contains(*options.partition))
+    return no_such_partition(topic, *options.partition, producer.leaders_.size());
   RETURN_IF_ERROR(producer.take_producer_id());
   broker::Rng rng(broker::Rng::os_seed());
   producer.sticky_ = static_cast<std::int32_t>(rng.next() % producer.leaders_.size());
@@ -81,7 +72,7 @@ Result<void> Producer::take_producer_id() {
       batch_.base_sequence = 0;
       return {};
     }
-    if (!worth_another(code) || std::chrono::steady_clock::now() > give_up)
+    if (!may_pass(code) || std::chrono::steady_clock::now() > give_up)
       return answer.ok() ? explain({code, {}}, "writing to topic " + topic_) : answer.error();
     std::this_thread::sleep_for(kRetryPause);
   }
@@ -147,7 +138,7 @@ Result<void> Producer::send(const std::vector<NewRecord>& records) {
     }
     std::this_thread::sleep_for(kRetryPause);
     const auto learned = learn_leaders();
-    if (!learned.ok() && !worth_another(learned.code())) return learned;
+    if (!learned.ok() && !may_pass(learned.code())) return learned;
   }
   return {};
 }
@@ -174,7 +165,7 @@ Result<bool> Producer::send_round() {
   }
   for (const auto& [leader, answer] : brokers_.ask_each(std::move(requests))) {
     if (!answer.ok()) {
-      if (!worth_another(answer.code())) return answer.error();
+      if (!may_pass(answer.code())) return answer.error();
       all_taken = false;
       continue;
     }
@@ -204,7 +195,7 @@ Result<bool> Producer::take_result(std::int32_t partition, ErrorCode code,
     done.counts.erase(done.counts.begin());
     return true;
   }
-  if (worth_another(code)) return false;
+  if (may_pass(code)) return false;
   return explain({code, message}, "topic " + topic_);
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "broker/config/text.h"
 #include "broker/metadata/features.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
@@ -7,13 +8,15 @@
 namespace op::cli {
 namespace {
 
+using broker::config::join;
+
 constexpr std::size_t kNamed = 5;  // of a long list; the rest is counted
 
 std::string named(const std::vector<broker::TopicPartition>& partitions) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < std::min(partitions.size(), kNamed); ++i)
     names.push_back(to_string(partitions[i]));
-  const std::string list = joined(names, ", ");
+  const std::string list = join(names, ", ");
   return partitions.size() > kNamed
              ? list + " and " + std::to_string(partitions.size() - kNamed) + " more"
              : list;
@@ -43,7 +46,7 @@ std::string features_text(const KafkaView& view) {
   for (const auto& [name, level] : view.features)
     if (name != broker::metadata::kMetadataVersionFeature && level > 0)
       out.push_back(name + " " + std::to_string(level));
-  return joined(out, ", ");
+  return join(out, ", ");
 }
 
 Cell controllers_text(const KafkaView& view) {
@@ -57,7 +60,7 @@ Cell controllers_text(const KafkaView& view) {
   }
   std::string text = ranges(ids) + " (leader " + std::to_string(view.quorum->leader) + ", epoch " +
                      std::to_string(view.quorum->epoch) + ")";
-  if (!behind.empty()) text += ", behind: " + joined(behind, ", ");
+  if (!behind.empty()) text += ", behind: " + join(behind, ", ");
   return text;
 }
 

@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/config/text.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
 
 namespace op::cli {
 namespace {
+
+using broker::config::join;
 
 std::string lower(std::string text) {
   for (char& c : text)
@@ -33,7 +36,7 @@ Cell lag_cell(const std::optional<std::int64_t>& lag) {
 std::string topics_of(const GroupView& group) {
   std::set<std::string> names;
   for (const PartitionLag& partition : group.partitions) names.insert(partition.partition.topic);
-  return joined({names.begin(), names.end()}, " ");
+  return join(std::vector<std::string>(names.begin(), names.end()), " ");
 }
 
 std::string render_members(const GroupView& group, const Terminal& terminal) {
@@ -45,7 +48,7 @@ std::string render_members(const GroupView& group, const Terminal& terminal) {
     std::vector<std::string> parts;
     for (const auto& [topic, numbers] : by_topic) parts.push_back(topic + ": " + ranges(numbers));
     table.add({member.id, member.instance_id, member.client_id, member.host,
-               parts.empty() ? Cell("none", Tone::kDim) : Cell(joined(parts, "; "))});
+               parts.empty() ? Cell("none", Tone::kDim) : Cell(join(parts, "; "))});
   }
   return table.render(terminal);
 }
@@ -61,7 +64,7 @@ std::string render_group(const GroupView& group, const Terminal& terminal) {
   if (!group.assignor.empty()) facts.push_back("assignor " + group.assignor);
   facts.push_back("coordinator " + std::to_string(group.coordinator));
   if (const auto lag = group.total_lag()) facts.push_back("lag " + std::to_string(*lag));
-  out += ", " + joined(facts, ", ") + "\n";
+  out += ", " + join(facts, ", ") + "\n";
   Table table({{"TOPIC"},
                {"PARTITION", Align::kRight},
                {"COMMITTED", Align::kRight},

@@ -1,10 +1,13 @@
 #include <algorithm>
 
+#include "broker/config/text.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
 
 namespace op::cli {
 namespace {
+
+using broker::config::join;
 
 /// "4 on 0, 4 on 1, 4 on 2"; with equal shares "4 each on 0 1 2".
 std::string leaders_text(const TopicView& topic) {
@@ -22,7 +25,7 @@ std::string leaders_text(const TopicView& topic) {
   std::vector<std::string> parts;
   for (const auto& [id, count] : leaders)
     parts.push_back(std::to_string(count) + " on " + std::to_string(id));
-  return joined(parts, ", ");
+  return join(parts, ", ");
 }
 
 Cell topic_health(const TopicView& topic) {
@@ -47,7 +50,7 @@ std::string offset_text(const std::optional<std::int64_t>& number) {
 std::string in_order(const std::vector<std::int32_t>& ids) {
   std::vector<std::string> words;
   for (const std::int32_t id : ids) words.push_back(std::to_string(id));
-  return joined(words, " ");
+  return join(words, " ");
 }
 
 std::string note(const TopicsView& view, const Terminal& terminal) {
@@ -85,7 +88,7 @@ std::string render_partitions(const TopicsView& view, const Terminal& terminal) 
     if (const auto size = topic.size_bytes(); size) facts.push_back(human_bytes(*size));
     if (topic.internal) facts.push_back("internal");
     if (!topic.id.empty()) facts.push_back("id " + topic.id);
-    out += paint(topic.name, Tone::kStrong, terminal) + "   " + joined(facts, ", ") + "\n\n";
+    out += paint(topic.name, Tone::kStrong, terminal) + "   " + join(facts, ", ") + "\n\n";
     Table table({{"PARTITION", Align::kRight},
                  {"LEADER", Align::kRight},
                  {"REPLICAS"},

@@ -19,8 +19,6 @@ using broker::Result;
 using broker::TopicPartition;
 namespace protocol = broker::protocol;
 
-using CommitByName = UpTo<protocol::OffsetCommitRequest, 9>;
-
 /// As Kafka's tool: the members would overwrite what is written, or work on without noticing.
 Result<GroupView> inactive_group(Brokers& brokers, const std::string& id) {
   ASSIGN_OR_RETURN(std::vector<GroupView> groups, gather_groups(brokers, {id}));
@@ -53,9 +51,7 @@ Result<std::vector<TopicPartition>> partitions_in_scope(
       for (std::int32_t number = 0; number < count; ++number) out.insert({choice.topic, number});
     for (const std::int32_t number : choice.partitions) {
       if (number >= count)
-        return Error{ErrorCode::kInvalidConfig, "topic " + choice.topic + " has no partition " +
-                                                    std::to_string(number) + ": it has " +
-                                                    counted(count, "partition")};
+        return no_such_partition(choice.topic, number, static_cast<std::size_t>(count));
       out.insert({choice.topic, number});
     }
   }
@@ -93,7 +89,7 @@ Result<std::vector<ResetInput>> look_at(Brokers& brokers,
 
 /// Writes all; what is refused is noted in its row.
 Result<void> write_offsets(Brokers& brokers, const GroupView& group, std::vector<ResetRow>& rows) {
-  CommitByName request;
+  OffsetCommitByName request;
   request.group_id = group.id;
   for (const ResetRow& row : rows) {
     auto& topics = request.topics;

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <ctime>
 
+#include "broker/config/text.h"
+
 namespace op::cli {
 
 std::string paint(std::string_view text, Tone tone, const Terminal& terminal) {
@@ -92,19 +94,10 @@ std::string ranges(std::vector<std::int32_t> numbers) {
   return out;
 }
 
-std::string joined(const std::vector<std::string>& words, std::string_view between) {
-  std::string out;
-  for (const std::string& word : words) {
-    if (!out.empty()) out += between;
-    out += word;
-  }
-  return out;
-}
-
 std::string enumerated(const std::vector<std::string>& words) {
-  if (words.size() < 2) return joined(words, "");
+  if (words.size() < 2) return words.empty() ? "" : words.front();
   const std::vector<std::string> head(words.begin(), words.end() - 1);
-  return joined(head, ", ") + " and " + words.back();
+  return broker::config::join(head, ", ") + " and " + words.back();
 }
 
 std::string timestamp_text(std::int64_t wall_ms) {

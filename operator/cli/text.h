@@ -30,7 +30,6 @@ std::string counted(std::int64_t count, std::string_view noun);
 std::string ranges(std::vector<std::int32_t> numbers);
 /// "a, b and c".
 std::string enumerated(const std::vector<std::string>& words);
-std::string joined(const std::vector<std::string>& words, std::string_view between);
 /// "2026-11-21T08:45:33.120Z".
 std::string timestamp_text(std::int64_t wall_ms);
 
