@@ -10,13 +10,6 @@
 namespace broker::config {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 std::string broker_value(const ConfigMap& values, std::string_view key) {
   if (const auto it = values.find(key); it != values.end()) return it->second;
   const ConfigKey* known = ConfigDef::broker().find(key);
@@ -257,7 +250,7 @@ Result<Listener> make_listener(const ConfigMap& values, const NamedEndpoint& nam
     return bad_value("listener.security.protocol.map",
                      "No security protocol defined for listener " + named.name);
   listener.protocol = protocol->second;
-  const ListenerValues of{values, "listener.name." + lower(named.name) + "."};
+  const ListenerValues of{values, listener_prefix(named.name)};
   if (uses_tls(listener.protocol)) {
     ASSIGN_OR_RETURN(listener.tls, parse_tls(of));
   }
@@ -309,7 +302,7 @@ Result<PeerSettings> parse_peer(const ConfigMap& values, const std::string& name
             "controller listener is required if listener.security.protocol.map is "
             "non-empty, or if there are security protocols other than PLAINTEXT in use)");
   peer.protocol = protocol->second;
-  const ListenerValues of{values, "listener.name." + lower(name) + "."};
+  const ListenerValues of{values, listener_prefix(name)};
   if (uses_tls(peer.protocol)) {
     ASSIGN_OR_RETURN(peer.tls, parse_tls(of));
   }

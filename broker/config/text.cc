@@ -35,6 +35,17 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+std::string listener_prefix(std::string_view listener) {
+  return "listener.name." + lower(listener) + ".";
+}
+
 Error bad_value(std::string_view key, const std::string& why) {
   return {ErrorCode::kInvalidConfig, std::string(key) + ": " + why};
 }

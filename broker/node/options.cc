@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 
+#include "broker/config/text.h"
 #include "broker/metadata/effective_configs.h"
 
 namespace broker::node {
@@ -123,9 +124,7 @@ server::ConnectionLimits connection_limits(const config::BrokerConfig& config,
   limits.max_per_ip_overrides =
       per_ip_overrides(effective.broker("max.connections.per.ip.overrides").value_or(""));
   for (const auto& listener : config.listeners.listeners) {
-    std::string prefix = "listener.name." + listener.name + ".";
-    for (char& c : prefix)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    const std::string prefix = config::listener_prefix(listener.name);
     limits.listeners[listener.name] = {of_listener(prefix, "max.connections"),
                                        of_listener(prefix, "max.connection.creation.rate")};
   }
