@@ -19,7 +19,6 @@
 namespace broker::controller {
 namespace {
 
-constexpr std::string_view kLogger = "controller";
 /// As Kafka: more records than this are no longer one batch.
 constexpr std::size_t kMaxRecordsPerBatch = 10'000;
 

@@ -83,6 +83,8 @@ class Controller final : public quorum::QuorumListener {
     Task abandon;  // leadership was lost first
   };
 
+  static constexpr std::string_view kLogger = "controller";
+
   template <class Request>
   void handle_request(const Request& request, ControllerChannel::Done done,
                       const std::optional<Caller>& caller);

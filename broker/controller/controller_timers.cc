@@ -9,7 +9,6 @@
 namespace broker::controller {
 namespace {
 
-constexpr std::string_view kTimerLogger = "controller";
 /// Elections in one go; the rest follows at once, behind requests that wait (as Kafka).
 constexpr std::size_t kMaxElectionsAtOnce = 1000;
 /// How long before it took office a new leader's own evidence still counts.
@@ -94,7 +93,7 @@ void Controller::tick() {
 void Controller::fence_overdue() {
   const auto overdue = heartbeats_.next_expired(newest_.newest().cluster, strand_.now());
   if (!overdue) return;
-  log_warn(kTimerLogger,
+  log_warn(kLogger,
            overdue->connection_lost ? "fencing a broker whose connection broke"
                                     : "fencing a broker that sends no heartbeats",
            {{"broker", overdue->id.value}, {"session_timeout_ms", options_.session_timeout_ms}});
@@ -110,7 +109,7 @@ void Controller::balance_leaders_if_due() {
   auto records = elect_preferred_leaders(context(), kMaxElectionsAtOnce);
   if (records.empty()) return;
   if (records.size() >= kMaxElectionsAtOnce) next_balance_ = now;
-  log_info(kTimerLogger, "electing preferred leaders", {{"partitions", records.size()}});
+  log_info(kLogger, "electing preferred leaders", {{"partitions", records.size()}});
   append_own(std::move(records));
 }
 
@@ -124,7 +123,7 @@ void Controller::elect_unclean_leaders_if_due() {
   auto records = elect_unclean_leaders(context(), kMaxElectionsAtOnce);
   if (records.empty()) return;
   if (records.size() >= kMaxElectionsAtOnce) next_unclean_sweep_ = now;
-  log_warn(kTimerLogger, "electing leaders uncleanly", {{"partitions", records.size()}});
+  log_warn(kLogger, "electing leaders uncleanly", {{"partitions", records.size()}});
   append_own(std::move(records));
 }
 
