@@ -117,10 +117,7 @@ bool Node::Impl::others_can_take_over(const DirectoryId& directory) const {
 
 void Node::Impl::update_cordoned(const metadata::MetadataImage& image) {
   const metadata::EffectiveConfigs configs(image.configs, config_.node_id, config_.values);
-  std::vector<std::string> paths =
-      config::split(configs.broker("cordoned.log.dirs").value_or(""), ',');
-  for (std::string& path : paths) path = config::trim(path);
-  logs_->set_cordoned(paths);
+  logs_->set_cordoned(config::to_list(configs.broker("cordoned.log.dirs").value_or("")));
   membership_->set_cordoned(logs_->cordoned());
 }
 

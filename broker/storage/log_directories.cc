@@ -180,6 +180,8 @@ std::optional<DirectoryId> LogDirectories::directory_of(const TopicPartition& pa
 /// For a log that is nowhere yet, as far as this broker can see.
 Result<std::size_t> LogDirectories::choose(const TopicPartition& partition,
                                            const DirectoryId& assigned) const {
+  for (std::size_t i = 0; i < directories_.size(); ++i)
+    if (directories_[i].manager && directories_[i].id == assigned) return i;
   std::vector<std::size_t> counts(directories_.size());
   for (const auto& [other, index] : homes_) ++counts[index];
   const auto rank = [&](std::size_t i) {
@@ -188,9 +190,7 @@ Result<std::size_t> LogDirectories::choose(const TopicPartition& partition,
   };
   std::optional<std::size_t> best;
   for (std::size_t i = 0; i < directories_.size(); ++i) {
-    const Directory& directory = directories_[i];
-    if (directory.manager && directory.id == assigned) return i;
-    if (!directory.is_offline() && (!best || rank(i) < rank(*best))) best = i;
+    if (!directories_[i].is_offline() && (!best || rank(i) < rank(*best))) best = i;
   }
   // What is assigned to a directory that nobody sees may lie in one that is offline.
   if (!best || (!is_reserved(assigned) && any_offline())) {
