@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "operator/plan/balance.h"
+
 namespace op::plan {
 
 using broker::BrokerId;
@@ -27,6 +29,10 @@ bool is_cordoned(const BrokerRegistration& broker) {
 
 }  // namespace
 
+bool takes_replicas(const BrokerRegistration& broker) {
+  return !broker.fenced && !broker.in_controlled_shutdown && !is_cordoned(broker);
+}
+
 bool is_moving(const PartitionRegistration& partition) {
   return !partition.adding_replicas.empty() || !partition.removing_replicas.empty();
 }
@@ -40,11 +46,11 @@ std::vector<std::int32_t> target_replicas(const PartitionRegistration& partition
 }
 
 ReplicaMover::ReplicaMover(const MetadataImage& image, std::set<std::int32_t> avoid)
-    : image_(image) {
+    : image_(image), avoid_(std::move(avoid)) {
   for (const auto& [id, broker] : image.cluster.brokers) {
     racks_[id.value] = broker.rack.value_or("");
-    if (broker.fenced || broker.in_controlled_shutdown || is_cordoned(broker)) continue;
-    if (!avoid.contains(id.value)) loads_[id.value].rack = broker.rack.value_or("");
+    if (takes_replicas(broker) && !avoid_.contains(id.value))
+      loads_[id.value].rack = broker.rack.value_or("");
   }
   for (const auto& [name, id] : image.topics.ids) {
     const TopicImage* topic = image.topics.find(id);
@@ -133,91 +139,15 @@ std::vector<Move> ReplicaMover::drain(const std::set<std::int32_t>& leaving, std
   return out;
 }
 
-void ReplicaMover::index_places() {
-  on_.clear();
-  of_topic_.clear();
-  for (std::size_t i = 0; i < places_.size(); ++i) {
-    for (const std::int32_t id : places_[i].replicas) {
-      on_[id].push_back(i);
-      ++of_topic_[{places_[i].topic->name, id}];
-    }
-  }
-}
-
-/// Of what `from` holds, a partition of a topic that it has most of, and rather one that brings the
-/// preferred leaders nearer to each other too.
-bool ReplicaMover::move_between(std::int32_t from, std::int32_t to, std::vector<Move>& out) {
-  Load& source = loads_.at(from);
-  Load& target = loads_.at(to);
-  const bool wants_leader = source.preferred > target.preferred;
-  Place* best = nullptr;
-  std::size_t best_at = 0;
-  std::tuple<std::int64_t, bool> best_weight;
-  for (const std::size_t index : on_[from]) {
-    Place& place = places_[index];
-    if (place.moving || contains(place.replicas, to)) continue;
-    const auto at = std::find(place.replicas.begin(), place.replicas.end(), from);
-    if (at == place.replicas.end()) continue;  // moved away in this round
-    std::vector<std::int32_t> next = place.replicas;
-    const auto position = static_cast<std::size_t>(at - place.replicas.begin());
-    next[position] = to;
-    if (racks_of(next) < racks_of(place.replicas)) continue;
-    const std::string& topic = place.topic->name;
-    const std::tuple weight(of_topic_[{topic, from}] - of_topic_[{topic, to}],
-                            (position == 0) == wants_leader);
-    if (best != nullptr && !(weight > best_weight)) continue;
-    best = &place;
-    best_at = position;
-    best_weight = weight;
-  }
-  if (best == nullptr) return false;
-  count(best->replicas, -1);
-  best->replicas[best_at] = to;
-  best->moving = true;  // one step at a time: the next round may move another replica of it
-  count(best->replicas, 1);
-  --of_topic_[{best->topic->name, from}];
-  ++of_topic_[{best->topic->name, to}];
-  out.push_back({best->topic->name, best->partition, best->replicas});
-  return true;
-}
-
 std::vector<Move> ReplicaMover::spread(std::size_t limit) {
+  Balancer balancer(image_, avoid_);
+  balancer.even_replicas(limit, true);
   std::vector<Move> out;
-  index_places();
-  while (out.size() < limit) {
-    std::vector<std::int32_t> by_load;
-    for (const auto& [id, load] : loads_) by_load.push_back(id);
-    std::stable_sort(by_load.begin(), by_load.end(), [&](std::int32_t a, std::int32_t b) {
-      return loads_.at(a).replicas < loads_.at(b).replicas;
-    });
-    bool moved = false;
-    for (auto from = by_load.rbegin(); from != by_load.rend() && !moved; ++from) {
-      for (const std::int32_t to : by_load) {
-        if (loads_.at(*from).replicas - loads_.at(to).replicas < 2) break;
-        moved = move_between(*from, to, out);
-        if (moved) break;
-      }
-    }
-    if (!moved) break;
-  }
+  for (Balancer::Change& change : balancer.changes()) out.push_back(std::move(change.move));
   return out;
 }
 
-std::int64_t ReplicaMover::surplus() const {
-  if (loads_.empty()) return 0;
-  std::int64_t total = 0;
-  for (const auto& [id, load] : loads_) total += load.replicas;
-  const auto brokers = static_cast<std::int64_t>(loads_.size());
-  const std::int64_t high = (total + brokers - 1) / brokers;
-  const std::int64_t low = total / brokers;
-  std::int64_t above = 0;
-  std::int64_t below = 0;
-  for (const auto& [id, load] : loads_) {
-    above += std::max<std::int64_t>(load.replicas - high, 0);
-    below += std::max<std::int64_t>(low - load.replicas, 0);
-  }
-  return std::max(above, below);
-}
+std::int64_t ReplicaMover::surplus() const { return Balancer(image_, avoid_).surplus(); }
 
 std::vector<Move> ReplicaMover::resize(const TopicImage& topic, std::size_t factor,
                                        std::size_t limit) {

@@ -24,6 +24,8 @@ struct Move {
 /// What the partition has when the reassignment that is under way is done, or what it has.
 std::vector<std::int32_t> target_replicas(const broker::metadata::PartitionRegistration& partition);
 bool is_moving(const broker::metadata::PartitionRegistration& partition);
+/// Alive, staying and not cordoned.
+bool takes_replicas(const broker::metadata::BrokerRegistration& broker);
 
 /// Where replicas are and may go. Counts what is under way as done, and every move that it plans,
 /// so that moves of one round do not all choose the same broker. Deterministic: the same image
@@ -42,7 +44,8 @@ class ReplicaMover {
   std::vector<Move> drain(const std::set<std::int32_t>& leaving, std::size_t limit);
 
   /// Takes replicas from those that hold most to those that hold least until all are within one of
-  /// each other, or nothing can go without giving up a rack. One replica per partition at a time.
+  /// each other, or nothing can go without giving up a rack (balance.h). One replica per partition
+  /// at a time. Of the image, without what drain() and resize() have planned.
   std::vector<Move> spread(std::size_t limit);
   /// How many replicas lie where an even spread would not have them, racks left aside.
   std::int64_t surplus() const;
@@ -68,15 +71,12 @@ class ReplicaMover {
   /// The best broker to add to `others`; nullopt: there is none left.
   std::optional<std::int32_t> best_for(const std::vector<std::int32_t>& others, bool leads) const;
   void count(const std::vector<std::int32_t>& replicas, std::int64_t sign);
-  bool move_between(std::int32_t from, std::int32_t to, std::vector<Move>& out);
-  void index_places();
 
   const broker::metadata::MetadataImage& image_;
+  const std::set<std::int32_t> avoid_;
   std::map<std::int32_t, Load> loads_;         // of candidates
   std::map<std::int32_t, std::string> racks_;  // of all brokers
   std::vector<Place> places_;
-  std::map<std::int32_t, std::vector<std::size_t>> on_;  // broker -> places, for spread
-  std::map<std::pair<std::string, std::int32_t>, std::int64_t> of_topic_;  // topic, broker
 };
 
 }  // namespace op::plan

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "broker/common/rng.h"
+#include "operator/plan/images_for_tests.h"
 
 namespace op::plan {
 namespace {
@@ -14,57 +15,15 @@ using broker::Uuid;
 using broker::metadata::MetadataImage;
 using broker::metadata::PartitionRegistration;
 using broker::metadata::TopicImage;
-using Ids = std::vector<std::int32_t>;
-
-std::vector<BrokerId> to_brokers(const Ids& ids) {
-  std::vector<BrokerId> out;
-  for (const std::int32_t id : ids) out.push_back(BrokerId{id});
-  return out;
-}
-
-void add_broker(MetadataImage& image, std::int32_t id, const std::string& rack = "") {
-  broker::metadata::BrokerRegistration broker;
-  broker.id = BrokerId{id};
-  broker.fenced = false;
-  broker.log_dirs = {Uuid{7, static_cast<std::uint64_t>(id)}};
-  if (!rack.empty()) broker.rack = rack;
-  image.cluster.brokers.set(broker.id, broker);
-}
-
-void add_topic(MetadataImage& image, const std::string& name, const std::vector<Ids>& partitions) {
-  TopicImage topic{name, Uuid{1, image.topics.ids.size() + 1}, {}};
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    PartitionRegistration partition;
-    partition.replicas = partition.isr = to_brokers(partitions[i]);
-    partition.leader = partition.replicas.front();
-    topic.partitions.set(static_cast<std::int32_t>(i), partition);
-  }
-  image.topics.by_id.set(topic.id, topic);
-  image.topics.ids.set(name, topic.id);
-}
-
-PartitionRegistration& edit(MetadataImage& image, const std::string& name, std::int32_t index,
-                            PartitionRegistration& copy) {
-  copy = *image.topics.find(name)->partitions.find(index);
-  return copy;
-}
-
-void put(MetadataImage& image, const std::string& name, std::int32_t index,
-         const PartitionRegistration& partition) {
-  TopicImage topic = *image.topics.find(name);
-  topic.partitions.set(index, partition);
-  image.topics.by_id.set(topic.id, topic);
-}
 
 /// Kafka carries the moves out at once.
 void carry_out(MetadataImage& image, const std::vector<Move>& moves) {
   for (const Move& move : moves) {
-    PartitionRegistration partition;
-    edit(image, move.topic, move.partition, partition);
+    PartitionRegistration partition = partition_of(image, move.topic, move.partition);
     ASSERT_TRUE(move.replicas.has_value());
     partition.replicas = partition.isr = to_brokers(*move.replicas);
     partition.leader = partition.replicas.front();
-    put(image, move.topic, move.partition, partition);
+    put_partition(image, move.topic, move.partition, partition);
   }
 }
 
@@ -168,12 +127,11 @@ TEST(ReplicaMover, TakesBackWhatWasOnItsWayToABrokerThatLeaves) {
   MetadataImage image = *MetadataImage::empty();
   for (int id = 0; id < 4; ++id) add_broker(image, id);
   add_topic(image, "a", {{0, 1}, {1, 2}});
-  PartitionRegistration partition;
-  edit(image, "a", 0, partition);
+  PartitionRegistration partition = partition_of(image, "a", 0);
   partition.replicas = to_brokers({0, 3, 1});  // 1 goes to 3
   partition.adding_replicas = to_brokers({3});
   partition.removing_replicas = to_brokers({1});
-  put(image, "a", 0, partition);
+  put_partition(image, "a", 0, partition);
   ReplicaMover back(image, {3});
   EXPECT_EQ(back.drain({3}, 10), (std::vector<Move>{{"a", 0, std::nullopt}}));
   // Where it came from leaves too: somewhere else at once.
@@ -212,10 +170,9 @@ TEST(ReplicaMover, ChangesTheReplicationFactorAndSparesTheLeader) {
   ReplicaMover fewer(image, {});
   for (const Move& move : fewer.resize(topic, 1, 100))
     EXPECT_EQ(move.replicas, Ids{topic.partitions.find(move.partition)->replicas[0].value});
-  PartitionRegistration partition;
-  edit(image, "orders", 0, partition);
+  PartitionRegistration partition = partition_of(image, "orders", 0);
   partition.isr = to_brokers({0, 2});  // 1 is behind: rather that one
-  put(image, "orders", 0, partition);
+  put_partition(image, "orders", 0, partition);
   ReplicaMover two(image, {});
   EXPECT_EQ(two.resize(*image.topics.find("orders"), 2, 1)[0].replicas, (Ids{0, 2}));
   ReplicaMover none(image, {});
