@@ -43,8 +43,8 @@ class Authorizer {
                  const Resource& resource) const {
     return authorize(principal, host, operation, resource.type, resource.name);
   }
-  /// Whether the operation is allowed on some resource of the type: an allowing rule exists that no
-  /// denying rule covers whole. Used for idempotent InitProducerId.
+  /// Whether the operation is allowed on some resource of the type: on one that no rule names, or
+  /// an allowing rule exists that no denying rule covers whole. Used for idempotent InitProducerId.
   bool authorize_by_resource_type(const Principal& principal, std::string_view host,
                                   AclOperation operation, ResourceType type) const;
   /// The bit field of Metadata, DescribeGroups and DescribeCluster: bit n = operation code n.
