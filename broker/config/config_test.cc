@@ -189,6 +189,25 @@ TEST(BrokerConfig, ReadsListenersWithTheirOwnTlsAndSasl) {
   EXPECT_THAT(parsed.warnings, IsEmpty());
 }
 
+TEST(BrokerConfig, TheReauthenticationLimitIsTheMechanismsElseTheListenersElseTheBrokers) {
+  const auto limits = [](const std::string& lines) {
+    const auto parsed = parse_ok(
+        "process.roles=broker,controller\nnode.id=0\ncontroller.listener.names=CONTROLLER\n"
+        "controller.quorum.bootstrap.servers=n0.x:9090\nlisteners=CONTROLLER://:9090,S://:9091\n"
+        "listener.security.protocol.map=CONTROLLER:PLAINTEXT,S:SASL_PLAINTEXT\n"
+        "inter.broker.listener.name=S\nsasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256\n" +
+        lines);
+    EXPECT_THAT(parsed.warnings, IsEmpty());
+    return parsed.config.find_listener("S")->sasl.max_reauth_ms;
+  };
+  using Limits = std::map<std::string, std::int64_t>;
+  EXPECT_EQ(limits(""), Limits());
+  EXPECT_EQ(limits("connections.max.reauth.ms=5\n"), (Limits{{"PLAIN", 5}, {"SCRAM-SHA-256", 5}}));
+  EXPECT_EQ(limits("connections.max.reauth.ms=5\nlistener.name.s.connections.max.reauth.ms=0\n"
+                   "listener.name.s.scram-sha-256.connections.max.reauth.ms=7\n"),
+            (Limits{{"SCRAM-SHA-256", 7}}));
+}
+
 TEST(BrokerConfig, ABrokerSpeaksToControllersItDoesNotListenFor) {
   const auto parsed = parse_ok(
       "process.roles=broker\nnode.id=4\ncontroller.listener.names=CONTROLLER\n"

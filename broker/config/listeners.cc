@@ -155,6 +155,23 @@ Result<std::map<std::string, std::string>> parse_plain_users(const ListenerValue
   return users;
 }
 
+/// The mechanism's own value ("scram-sha-256.connections.max.reauth.ms") goes before the
+/// listener's.
+Result<std::map<std::string, std::int64_t>> parse_max_reauth(
+    const ListenerValues& of, const std::vector<std::string>& mechanisms) {
+  constexpr std::string_view kKey = "connections.max.reauth.ms";
+  std::map<std::string, std::int64_t> by_mechanism;
+  for (const std::string& mechanism : mechanisms) {
+    const std::string own_key = lower(mechanism) + "." + std::string(kKey);
+    const auto own = of.values.find(of.prefix + own_key);
+    const std::string text = own == of.values.end() ? of.get(kKey) : own->second;
+    if (const auto valid = validate(*ConfigDef::broker().find(kKey), text); !valid.ok())
+      return bad_value(of.name_of(own_key), valid.error().detail);
+    if (const std::int64_t ms = to_integer(text); ms > 0) by_mechanism[mechanism] = ms;
+  }
+  return by_mechanism;
+}
+
 Result<SaslSettings> parse_sasl(const ListenerValues& of) {
   SaslSettings sasl;
   for (const std::string& mechanism : to_list(of.get("sasl.enabled.mechanisms"))) {
@@ -168,7 +185,7 @@ Result<SaslSettings> parse_sasl(const ListenerValues& of) {
   for (const std::string_view key : {"connections.max.reauth.ms", "sasl.server.max.receive.size"})
     if (const auto valid = validate(*ConfigDef::broker().find(key), of.get(key)); !valid.ok())
       return bad_value(of.name_of(key), valid.error().detail);
-  sasl.max_reauth_ms = to_integer(of.get("connections.max.reauth.ms"));
+  ASSIGN_OR_RETURN(sasl.max_reauth_ms, parse_max_reauth(of, sasl.enabled_mechanisms));
   sasl.max_receive_size =
       static_cast<std::int32_t>(to_integer(of.get("sasl.server.max.receive.size")));
   return sasl;

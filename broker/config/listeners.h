@@ -41,7 +41,8 @@ struct TlsSettings {
 struct SaslSettings {
   std::vector<std::string> enabled_mechanisms;
   std::map<std::string, std::string> plain_users;  // from listener.name.<l>.plain.sasl.jaas.config
-  std::int64_t max_reauth_ms = 0;
+  /// connections.max.reauth.ms by mechanism, where it is above zero.
+  std::map<std::string, std::int64_t> max_reauth_ms;
   std::int32_t max_receive_size = 524288;
 
   bool operator==(const SaslSettings&) const = default;

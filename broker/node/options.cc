@@ -46,7 +46,9 @@ server::ListenerOptions listener_options(const config::BrokerConfig& config,
     options.principal_mapping_rules = listener.tls.principal_mapping_rules;
   }
   if (uses_sasl(listener.protocol)) {
-    options.sasl_mechanisms = listener.sasl.enabled_mechanisms;
+    options.sasl.mechanisms = listener.sasl.enabled_mechanisms;
+    for (const auto& [mechanism, ms] : listener.sasl.max_reauth_ms)
+      options.sasl.max_reauth[mechanism] = std::chrono::milliseconds(ms);
     options.limits.max_sasl_token_bytes = listener.sasl.max_receive_size;
   }
   options.limits.max_request_bytes = config.socket_request_max_bytes;

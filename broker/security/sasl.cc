@@ -9,11 +9,8 @@ constexpr std::size_t kNonceBytes = 18;
 
 std::string make_nonce() { return base64_encode(random_bytes(kNonceBytes)); }
 
-Error refused(std::string_view mechanism) {
-  return Error{ErrorCode::kSaslAuthenticationFailed,
-               "Authentication failed during authentication due to invalid credentials with SASL "
-               "mechanism " +
-                   std::string(mechanism)};
+Error plain_failure(const char* why) {
+  return Error{ErrorCode::kSaslAuthenticationFailed, std::string("Authentication failed: ") + why};
 }
 
 /// RFC 4616: authzid NUL authcid NUL password.
@@ -32,17 +29,16 @@ class PlainServer final : public SaslServer {
     const std::string_view user = text.substr(first + 1, second - first - 1);
     const std::string_view password = text.substr(second + 1);
     user_ = user;
-    if (user.empty() || password.empty()) return refused("PLAIN");
+    if (user.empty()) return plain_failure("username not specified");
+    if (password.empty()) return plain_failure("password not specified");
     if (!authorization_id.empty() && authorization_id != user)
-      return Error{ErrorCode::kSaslAuthenticationFailed,
-                   "Authentication failed: Client requested an authorization id that is different "
-                   "from username"};
+      return plain_failure("Client requested an authorization id that is different from username");
     const auto expected = credentials_.plain_password(user);
     // Compare in any case, so that an unknown user takes as long as a wrong password.
     const Bytes given = bytes_of(password);
     const Bytes wanted = expected ? bytes_of(*expected) : Bytes(given.size(), 0);
     const bool equal = equal_in_constant_time(given, wanted);
-    if (!expected || !equal) return refused("PLAIN");
+    if (!expected || !equal) return plain_failure("Invalid username or password");
     return SaslStep{{}, true};
   }
   const std::string& user() const override { return user_; }

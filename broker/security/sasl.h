@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "broker/common/result.h"
+#include "broker/common/time.h"
 #include "broker/security/scram.h"
 
 namespace broker::security {
@@ -34,11 +35,14 @@ class SaslServer {
  public:
   virtual ~SaslServer() = default;
   /// Errors: kSaslAuthenticationFailed; the detail is safe to show the client and says nothing
-  /// about which part was wrong. After an error the exchange is dead.
+  /// about which part was wrong; it is empty where nothing more is to be said than that. After an
+  /// error the exchange is dead.
   virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
   /// The user's name: claimed as soon as the client has sent it (for the log), proven after
   /// `complete`.
   virtual const std::string& user() const = 0;
+  /// When what was proven ends by itself, e.g. with a token. After `complete`.
+  virtual std::optional<WallMs> expires() const { return std::nullopt; }
 };
 
 /// The client's end. The first call gets an empty token.

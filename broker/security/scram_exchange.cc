@@ -135,12 +135,7 @@ class ScramServer final : public SaslServer {
     return SaslStep{bytes_of("v=" + base64_encode(server_signature)), true};
   }
 
-  Error refused() const {
-    return failed(
-        "Authentication failed during authentication due to invalid credentials with SASL "
-        "mechanism " +
-        std::string(to_string(mechanism_)));
-  }
+  static Error refused() { return failed({}); }
 
   const ScramMechanism mechanism_;
   const CredentialStore& credentials_;

@@ -124,12 +124,15 @@ class TestClient {
       send(2, 2, request);
       const auto response = read<protocol::SaslAuthenticateResponse>(2);
       if (!response) return std::nullopt;
+      session_lifetime_ms = response->session_lifetime_ms;
       if (response->error_code != 0 || step->complete) return response->error_code;
       step = client->step(response->auth_bytes.span());
       EXPECT_TRUE(step.ok());
       if (step->complete) return 0;
     }
   }
+
+  std::int64_t session_lifetime_ms = 0;  // of the last answer to a token
 
  private:
   static std::uint32_t correlation_id_of(const std::string& frame) {

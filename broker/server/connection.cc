@@ -13,9 +13,13 @@ namespace {
 
 using protocol::ApiKey;
 using protocol::RequestHeader;
+using std::chrono::milliseconds;
 
 constexpr std::int16_t kFirstVersionWithSoftware = 3;
 constexpr std::size_t kMaxSoftwareName = 128;
+constexpr std::chrono::seconds kShortestReauthentication{1};  // as Kafka
+constexpr std::chrono::hours kLongestSession{24 * 365 *
+                                             100};  // an Instant cannot hold all of a long
 
 /// KIP-511: letters and digits, inside also '-' and '.'.
 bool is_software_name(const std::string& name) {
@@ -81,7 +85,7 @@ void Connection::on_open() {
   Session session = *session_;
   session.local = stream_->local();
   if (security::uses_sasl(session.protocol)) {
-    sasl_.emplace(listener_->options.sasl_mechanisms, *worker_.credentials);
+    sasl_.emplace(listener_->options.sasl, *worker_.credentials);
     return update_session(std::move(session));
   }
   if (const auto& certificate = stream_->peer_certificate()) {
@@ -136,8 +140,8 @@ bool Connection::may_process() const {
 }
 
 std::int32_t Connection::max_frame_bytes() const {
-  return needs_authentication() ? std::min(limits_.max_sasl_token_bytes, limits_.max_request_bytes)
-                                : limits_.max_request_bytes;
+  return sasl_ ? std::min(limits_.max_sasl_token_bytes, limits_.max_request_bytes)
+               : limits_.max_request_bytes;
 }
 
 bool Connection::admit(std::size_t size) {
@@ -145,7 +149,7 @@ bool Connection::admit(std::size_t size) {
   if (waits_for_memory_) return false;
   if (!in_flight_.empty() && in_flight_bytes_ + size > limits_.max_in_flight_bytes) return false;
   // Strangers have a budget of their own: they cannot hold up those who have shown who they are.
-  MemoryBudget& budget = needs_authentication() ? worker_.login_budget : worker_.budget;
+  MemoryBudget& budget = is_stranger() ? worker_.login_budget : worker_.budget;
   if ((admitted_ = budget.try_reserve(size))) return true;
   waits_for_memory_ = true;
   budget.wait(size, [weak = weak_from_this()](MemoryBudget::Reservation memory) {
@@ -189,17 +193,26 @@ void Connection::process_input() {
 }
 
 void Connection::on_frame(Slice frame) {
-  if (sasl_ && sasl_->expects_bare_token()) return on_sasl_outcome(sasl_->on_bare_token(frame));
+  if (sasl_ && sasl_->expects_bare_token())
+    return on_sasl_outcome(sasl_->on_bare_token(frame, worker_.strand.wall_now()));
   const std::size_t bytes = frame.size();
   protocol::Reader reader(std::move(frame));
   auto header = protocol::decode_request_header(reader);
   if (!header) return malformed("malformed request header: " + header.error().detail);
   metrics_.requests.add();
   const auto key = static_cast<std::int16_t>(header->api_key);
+  if (header->api_key == ApiKey::kSaslHandshake && begin_reauthentication())
+    return on_sasl_request(*header, reader.rest());
+  if (!sasl_ && is_session_expired()) {
+    metrics_.expired_connections_killed.add();
+    return refuse_in_its_place("the session expired and " + describe(*header) +
+                               " came instead of a re-authentication");
+  }
   if (is_sasl(header->api_key)) return on_sasl_request(*header, reader.rest());
   const bool is_api_versions = header->api_key == ApiKey::kApiVersions;
-  if (needs_authentication() && !(is_api_versions && sasl_->may_ask_versions()))
-    return malformed(describe(*header) + " before authentication");
+  if (sasl_ && !(is_api_versions && sasl_->may_ask_versions()))
+    return malformed(describe(*header) + (sasl_->is_reauthentication() ? " during re-authentication"
+                                                                       : " before authentication"));
   if (!worker_.sink.accepts(session_->listener, key, header->api_version)) {
     if (is_api_versions) return answer_too_high_api_versions(*header);
     return malformed("unsupported " + describe(*header));
@@ -226,7 +239,7 @@ void Connection::on_sasl_request(const RequestHeader& header, const Slice& body)
   const auto versions = protocol::api_info(header.api_key).versions;
   if (header.api_version < versions.min || header.api_version > versions.max)
     return malformed("unsupported " + describe(header));
-  if (needs_authentication()) return on_sasl_outcome(sasl_->on_request(header, body));
+  if (sasl_) return on_sasl_outcome(sasl_->on_request(header, body, worker_.strand.wall_now()));
   auto answer = illegal_sasl_state(
       header, "SaslAuthenticate request received after successful authentication");
   if (!answer) return malformed(answer.error().detail);
@@ -238,17 +251,11 @@ void Connection::on_sasl_outcome(SaslAuthenticator::Outcome outcome) {
   switch (outcome.verdict) {
     case Verdict::kContinue:
       return answer_now(std::move(outcome.answer));
-    case Verdict::kAuthenticated: {
-      Session session = *session_;
-      session.principal = {"User", sasl_->user()};
-      session.authenticated = true;
-      update_session(std::move(session));
-      metrics_.authentication_successes.add();
-      sasl_.reset();
+    case Verdict::kAuthenticated:
+      on_authenticated(outcome.session_lifetime);
       return answer_now(std::move(outcome.answer));
-    }
     case Verdict::kRefused:
-      metrics_.authentication_failures.add();
+      count_failure();
       log_warn("server", "authentication refused",
                {{"listener", session_->listener},
                 {"peer", io::to_string(session_->peer)},
@@ -260,9 +267,51 @@ void Connection::on_sasl_outcome(SaslAuthenticator::Outcome outcome) {
   }
 }
 
+void Connection::on_authenticated(std::optional<milliseconds> session_lifetime) {
+  Session session = *session_;
+  session.principal = {"User", sasl_->user()};
+  session.authenticated = true;
+  update_session(std::move(session));
+  if (sasl_->is_reauthentication())
+    metrics_.reauthentication_successes.add();
+  else
+    metrics_.authentication_successes.add();
+  mechanism_ = sasl_->mechanism();
+  session_expires_.reset();
+  if (session_lifetime)
+    session_expires_ =
+        worker_.strand.now() + std::min<milliseconds>(*session_lifetime, kLongestSession);
+  sasl_.reset();
+}
+
+void Connection::count_failure() {
+  if (sasl_ && sasl_->is_reauthentication())
+    metrics_.reauthentication_failures.add();
+  else
+    metrics_.authentication_failures.add();
+}
+
+/// Whether the handshake that came begins a re-authentication; otherwise it is answered with an
+/// illegal state, as by Kafka where sessions do not end and where it was tried a moment ago.
+bool Connection::begin_reauthentication() {
+  if (sasl_ || !session_expires_) return false;
+  const Instant now = worker_.strand.now();
+  if (last_reauthentication_ && now - *last_reauthentication_ < kShortestReauthentication)
+    return false;
+  last_reauthentication_ = now;
+  sasl_.emplace(listener_->options.sasl, *worker_.credentials,
+                SaslAuthenticator::Established{mechanism_, session_->principal});
+  return true;
+}
+
+bool Connection::is_session_expired() const {
+  return session_expires_ && worker_.strand.now() > *session_expires_;
+}
+
 void Connection::on_failed_authentication(Slices answer, const std::string& reason) {
-  metrics_.authentication_failures.add();
-  log_warn("server", "authentication failed",
+  count_failure();
+  log_warn("server",
+           sasl_->is_reauthentication() ? "re-authentication failed" : "authentication failed",
            {{"listener", session_->listener},
             {"peer", io::to_string(session_->peer)},
             {"mechanism", sasl_->mechanism()},
@@ -304,7 +353,11 @@ void Connection::remember_client_software(const RequestHeader& header, const Sli
 
 void Connection::malformed(const std::string& reason) {
   metrics_.malformed_requests.add();
-  // In its place among the answers: what was asked before is still answered.
+  refuse_in_its_place(reason);
+}
+
+/// Among the answers: what was asked before is still answered.
+void Connection::refuse_in_its_place(const std::string& reason) {
   in_flight_.push_back({{}, Reply{Reply::Kind::kClose, {}, reason}});
   metrics_.requests_in_flight.add();
   no_more_requests_ = true;

@@ -56,7 +56,12 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void pass_to_sink(protocol::RequestHeader header, Slice body, std::size_t bytes);
   void on_sasl_request(const protocol::RequestHeader& header, const Slice& body);
   void on_sasl_outcome(SaslAuthenticator::Outcome outcome);
+  void on_authenticated(std::optional<std::chrono::milliseconds> session_lifetime);
   void on_failed_authentication(Slices answer, const std::string& reason);
+  void count_failure();
+  bool begin_reauthentication();
+  bool is_session_expired() const;
+  void refuse_in_its_place(const std::string& reason);
   void answer_too_high_api_versions(const protocol::RequestHeader& header);
   void remember_client_software(const protocol::RequestHeader& header, const Slice& body);
   void malformed(const std::string& reason);
@@ -75,7 +80,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void continue_later();
   void check_idle();
   void update_session(Session session);
-  bool needs_authentication() const { return !session_->authenticated; }
+  bool is_stranger() const { return !session_->authenticated; }
 
   Worker& worker_;
   const std::uint64_t number_;
@@ -87,7 +92,10 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   const std::shared_ptr<ConnectionEnd> end_ = std::make_shared<ConnectionEnd>();
   const std::shared_ptr<QuotaShares> quota_shares_ = std::make_shared<QuotaShares>();
   std::shared_ptr<const Session> session_;
-  std::optional<SaslAuthenticator> sasl_;
+  std::optional<SaslAuthenticator> sasl_;  // while somebody logs in, for the first time or again
+  std::string mechanism_;                  // of the last authentication
+  std::optional<Instant> session_expires_;
+  std::optional<Instant> last_reauthentication_;
   FrameReader reader_;
 
   std::deque<InFlight> in_flight_;

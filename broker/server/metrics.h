@@ -24,6 +24,9 @@ struct ListenerMetrics {
   Counter handshake_failures;
   Counter authentication_successes;
   Counter authentication_failures;
+  Counter reauthentication_successes;
+  Counter reauthentication_failures;
+  Counter expired_connections_killed;
   Counter malformed_requests;
   Counter requests;
   Counter requests_in_flight;  // now

@@ -1,19 +1,29 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "broker/protocol/frame.h"
 #include "broker/security/sasl.h"
+#include "broker/security/types.h"
+#include "broker/server/sasl_options.h"
 
 namespace broker::server {
 
-/// The server's SASL steps on one connection (AK SaslServerAuthenticator): SaslHandshake, then
-/// tokens in SaslAuthenticate (handshake v1) or as bare frames (v0). Pure: frames in, frames and a
-/// verdict out. There is no re-authentication: a second handshake is an illegal state.
+/// The server's SASL steps of one authentication (AK SaslServerAuthenticator): SaslHandshake, then
+/// tokens in SaslAuthenticate (handshake v1) or as bare frames (v0). Pure: frames and the time in,
+/// frames and a verdict out. A connection that re-authenticates (KIP-368) gets another one.
 class SaslAuthenticator {
  public:
+  /// What a re-authentication must not change.
+  struct Established {
+    std::string mechanism;
+    security::Principal principal;
+  };
   enum class Verdict {
     kContinue,
     kAuthenticated,
@@ -22,13 +32,16 @@ class SaslAuthenticator {
   };
   struct Outcome {
     Verdict verdict = Verdict::kContinue;
-    Slices answer;       // may be empty
+    Slices answer;  // may be empty
+    /// kAuthenticated: how long the session may be used; nullopt for ever.
+    std::optional<std::chrono::milliseconds> session_lifetime;
     std::string reason;  // kRefused, kFailed: for the log
   };
 
-  SaslAuthenticator(std::vector<std::string> mechanisms,
-                    const security::CredentialStore& credentials)
-      : mechanisms_(std::move(mechanisms)), credentials_(credentials) {}
+  /// `options` and `credentials` outlive this object.
+  SaslAuthenticator(const SaslOptions& options, const security::CredentialStore& credentials,
+                    std::optional<Established> established = std::nullopt)
+      : options_(options), credentials_(credentials), established_(std::move(established)) {}
 
   /// Whether the next frame is a bare token without a header.
   bool expects_bare_token() const { return state_ == State::kBareTokens; }
@@ -36,20 +49,26 @@ class SaslAuthenticator {
   bool may_ask_versions() const { return state_ == State::kHandshake; }
 
   /// `header` is SaslHandshake or SaslAuthenticate in a supported version.
-  Outcome on_request(const protocol::RequestHeader& header, const Slice& body);
-  Outcome on_bare_token(const Slice& token);
+  Outcome on_request(const protocol::RequestHeader& header, const Slice& body, WallMs now);
+  Outcome on_bare_token(const Slice& token, WallMs now);
 
-  const std::string& user() const { return exchange_->user(); }
+  bool is_reauthentication() const { return established_.has_value(); }
+  /// "" before the first token; proven once authenticated.
+  std::string user() const { return exchange_ == nullptr ? std::string() : exchange_->user(); }
   const std::string& mechanism() const { return mechanism_; }
 
  private:
-  enum class State { kHandshake, kBareTokens, kTokens, kEnded };
+  enum class State { kHandshake, kBareTokens, kTokens, kOtherMechanism, kEnded };
 
   Outcome on_handshake(const protocol::RequestHeader& header, const Slice& body);
-  Outcome on_authenticate(const protocol::RequestHeader& header, const Slice& body);
+  Outcome on_authenticate(const protocol::RequestHeader& header, const Slice& body, WallMs now);
+  Result<security::SaslStep> step(std::span<const std::uint8_t> token);
+  std::optional<std::chrono::milliseconds> session_lifetime(WallMs now) const;
+  std::string other_mechanism() const;
 
-  const std::vector<std::string> mechanisms_;
+  const SaslOptions& options_;
   const security::CredentialStore& credentials_;
+  const std::optional<Established> established_;
   State state_ = State::kHandshake;
   std::string mechanism_;
   std::unique_ptr<security::SaslServer> exchange_;

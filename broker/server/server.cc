@@ -23,9 +23,9 @@ Result<void> check(const ListenerOptions& listener, const CredentialStore* crede
     return invalid(listener, "needs a certificate and a private key");
   if (!security::uses_sasl(listener.protocol)) return {};
   if (credentials == nullptr) return invalid(listener, "SASL needs a store of credentials");
-  if (listener.sasl_mechanisms.empty()) return invalid(listener, "no SASL mechanism is enabled");
+  if (listener.sasl.mechanisms.empty()) return invalid(listener, "no SASL mechanism is enabled");
   const auto& supported = security::supported_sasl_mechanisms();
-  for (const std::string& mechanism : listener.sasl_mechanisms)
+  for (const std::string& mechanism : listener.sasl.mechanisms)
     if (std::find(supported.begin(), supported.end(), mechanism) == supported.end())
       return invalid(listener, "SASL mechanism " + mechanism +
                                    " is not supported, allowed are PLAIN, SCRAM-SHA-256 and "

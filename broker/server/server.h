@@ -15,6 +15,7 @@
 #include "broker/server/connection_gate.h"
 #include "broker/server/metrics.h"
 #include "broker/server/request.h"
+#include "broker/server/sasl_options.h"
 
 namespace broker::server {
 
@@ -33,10 +34,10 @@ struct Limits {
 struct ListenerOptions {
   std::string name;
   SecurityProtocol protocol = SecurityProtocol::kPlaintext;
-  io::Endpoint bind;                         // port 0: a free one
-  std::optional<io::TlsServerOptions> tls;   // for SSL and SASL_SSL
-  std::vector<std::string> sasl_mechanisms;  // for SASL_*
-  std::string principal_mapping_rules;       // ssl.principal.mapping.rules
+  io::Endpoint bind;                        // port 0: a free one
+  std::optional<io::TlsServerOptions> tls;  // for SSL and SASL_SSL
+  SaslOptions sasl;                         // for SASL_*
+  std::string principal_mapping_rules;      // ssl.principal.mapping.rules
   Limits limits;
 };
 

@@ -140,7 +140,7 @@ struct ServerTest : ::testing::Test {
     listener.protocol = protocol;
     listener.bind = {"127.0.0.1", 0};
     if (security::uses_sasl(protocol))
-      listener.sasl_mechanisms = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+      listener.sasl.mechanisms = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
     listener.limits.failed_authentication_delay = 20ms;
     options.listeners.push_back(listener);
     return options.listeners.back();

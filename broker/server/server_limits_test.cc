@@ -243,7 +243,7 @@ TEST_F(ServerTest, AListenerThatCannotBeOpenedStopsTheStartWithItsName) {
             std::string::npos);
   EXPECT_NE(failure([](auto& l) {
               l.protocol = SecurityProtocol::kSaslPlaintext;
-              l.sasl_mechanisms = {"GSSAPI"};
+              l.sasl.mechanisms = {"GSSAPI"};
             }).find("GSSAPI"),
             std::string::npos);
   EXPECT_NE(failure([](auto& l) { l.principal_mapping_rules = "RULE:("; }).find("mapping.rules"),

@@ -207,6 +207,75 @@ TEST_F(ServerTest, IllegalSaslStepsEndTheConnection) {
   EXPECT_EQ(again->read<protocol::SaslHandshakeResponse>(1)->error_code, 34);
 }
 
+TEST_F(ServerTest, ASessionGoesOnWhenItsUserProvesHimselfAgain) {
+  for (const char* mechanism : {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}) {
+    add(mechanism, SecurityProtocol::kSaslPlaintext).sasl.max_reauth[mechanism] = 1h;
+  }
+  start();
+  for (const char* mechanism : {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}) {
+    auto client = connect(mechanism);
+    EXPECT_EQ(client->authenticate(mechanism, "alice", "secret"), 0);
+    EXPECT_EQ(client->session_lifetime_ms, 3'600'000);
+    EXPECT_EQ(client->authenticate(mechanism, "alice", "secret"), 0) << mechanism;
+    EXPECT_EQ(client->session_lifetime_ms, 3'600'000);
+    client->send(4, 3, HeartbeatRequest());
+    EXPECT_EQ(client->read_correlation_id(), 3);
+    // Not twice within a second; the session stays as it is.
+    EXPECT_EQ(client->authenticate(mechanism, "alice", "secret"), 34);
+    client->send(4, 4, HeartbeatRequest());
+    EXPECT_EQ(client->read_correlation_id(), 4);
+    EXPECT_EQ(server->metrics(mechanism).reauthentication_successes.value(), 1);
+    EXPECT_EQ(server->metrics(mechanism).authentication_successes.value(), 1);
+  }
+}
+
+TEST_F(ServerTest, AnExpiredSessionEndsWithItsNextRequestAndCanBeRenewedBefore) {
+  add("L", SecurityProtocol::kSaslPlaintext).sasl.max_reauth["PLAIN"] = 1ms;
+  start();
+  auto client = connect();
+  EXPECT_EQ(client->authenticate("PLAIN", "alice", "secret"), 0);
+  std::int32_t id = 1;
+  do {
+    client->send(4, id, HeartbeatRequest());
+  } while (client->read_correlation_id() == id++);
+  EXPECT_TRUE(client->is_closed());
+  EXPECT_TRUE(reaches(&ListenerMetrics::expired_connections_killed, 1));
+
+  // A mechanism without a limit has none of it.
+  auto other = connect();
+  EXPECT_EQ(other->authenticate("SCRAM-SHA-256", "alice", "secret"), 0);
+  EXPECT_EQ(other->session_lifetime_ms, 0);
+}
+
+TEST_F(ServerTest, ARequestInTheMiddleOfAReauthenticationEndsTheConnection) {
+  add("L", SecurityProtocol::kSaslPlaintext).sasl.max_reauth["PLAIN"] = 1h;
+  start();
+  auto client = connect();
+  EXPECT_EQ(client->authenticate("PLAIN", "alice", "secret"), 0);
+  protocol::SaslHandshakeRequest handshake;
+  handshake.mechanism = "PLAIN";
+  client->send(1, 5, handshake);
+  EXPECT_EQ(client->read<protocol::SaslHandshakeResponse>(1)->error_code, 0);
+  client->send(4, 6, HeartbeatRequest());
+  EXPECT_TRUE(client->is_closed());
+}
+
+TEST_F(ServerTest, AReauthenticationThatFailsEndsTheConnection) {
+  auto& listener = add("L", SecurityProtocol::kSaslPlaintext);
+  listener.sasl.max_reauth = {{"PLAIN", 1h}, {"SCRAM-SHA-256", 1h}};
+  start();
+  auto wrong = connect();
+  EXPECT_EQ(wrong->authenticate("PLAIN", "alice", "secret"), 0);
+  EXPECT_EQ(wrong->authenticate("PLAIN", "alice", "wrong"), 58);
+  EXPECT_TRUE(wrong->is_closed());
+  EXPECT_TRUE(reaches(&ListenerMetrics::reauthentication_failures, 1));
+  // Another mechanism is refused without a word, as Kafka does.
+  auto other = connect();
+  EXPECT_EQ(other->authenticate("PLAIN", "alice", "secret"), 0);
+  EXPECT_EQ(other->authenticate("SCRAM-SHA-256", "alice", "secret"), std::nullopt);
+  EXPECT_EQ(server->metrics("L").authentication_failures.value(), 0);
+}
+
 TEST_F(ServerTest, ServesSaslOverTls) {
   use_tls(add("L", SecurityProtocol::kSaslSsl), io::ClientAuth::kNone);
   start();

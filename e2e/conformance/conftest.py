@@ -2,6 +2,7 @@
 
 import pytest
 
+from e2e.conformance.support import logins as login_brokers
 from e2e.conformance.support.java import ToolServer
 from e2e.conformance.support.transcript import Both, Side
 from e2e.conftest import CONSUMER_GROUPS, QUOTA_WINDOWS
@@ -41,3 +42,12 @@ def both(apache_kafka, our_broker, tools):
         port = server.bootstrap.rsplit(":", 1)[1]
         return Side(server, tools, [(server.bootstrap, "<address>"), (port, "<port>"), (cluster_id, "<cluster>")])
     return Both(side(apache_kafka, apache_kafka.cluster_id), side(our_broker, our_broker.ready["clusterId"]))
+
+
+@pytest.fixture(scope="session")
+def logins(millrace_broker_program, tmp_path_factory):
+    """Apache Kafka and our broker with SASL listeners; support/logins.py says which. Users of your own, please."""
+    oracle = login_brokers.apache(tmp_path_factory.mktemp("apache-logins"), {})
+    ours = login_brokers.ours(tmp_path_factory.mktemp("our-logins"), {})
+    with oracle.server, ours.server:
+        yield oracle, ours
