@@ -66,6 +66,9 @@ macro(write_batch units file content)
   list(APPEND ${units} ${CMAKE_CURRENT_BINARY_DIR}/batches/${file})
 endmacro()
 
+# What only tests run is compiled a fifth faster like this; what they test keeps its optimisation.
+set(MILLRACE_TEST_OPTIONS -O1)
+
 function(add_module name)
   cmake_parse_arguments(M "TEST_ONLY" "LAYER" "DEPS;PRIVATE_DEPS;TEST_DEPS;GENERATED;ALONE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
@@ -109,6 +112,7 @@ function(add_module name)
 
   if(tests)
     add_executable(${name}_test ${test_units})
+    target_compile_options(${name}_test PRIVATE ${MILLRACE_TEST_OPTIONS})
     target_compile_definitions(${name}_test PRIVATE TEST_SOURCE_DIR="${CMAKE_CURRENT_SOURCE_DIR}")
     target_link_libraries(${name}_test PRIVATE ${name} ${M_TEST_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
     add_test(NAME ${name} COMMAND ${name}_test)
