@@ -68,6 +68,10 @@ void take_network(const Fields& f, BrokerConfig& c) {
   f.take("socket.listen.backlog.size", c.socket_listen_backlog_size);
   f.take("connections.max.idle.ms", c.connections_max_idle_ms);
   f.take("connection.failed.authentication.delay.ms", c.connection_failed_authentication_delay_ms);
+  f.take("delegation.token.secret.key", c.delegation_token_secret_key);
+  f.take("delegation.token.max.lifetime.ms", c.delegation_token_max_lifetime_ms);
+  f.take("delegation.token.expiry.time.ms", c.delegation_token_expiry_time_ms);
+  f.take("delegation.token.expiry.check.interval.ms", c.delegation_token_expiry_check_interval_ms);
   f.take("request.timeout.ms", c.request_timeout_ms);
   f.take("max.request.partition.size.limit", c.max_request_partition_size_limit);
 }

@@ -42,6 +42,11 @@ struct BrokerConfig {
   std::vector<std::string> super_users;  // "User:alice"
   bool allow_everyone_if_no_acl_found = false;
 
+  std::string delegation_token_secret_key;  // "" = no delegation tokens
+  std::int64_t delegation_token_max_lifetime_ms = 604800000;
+  std::int64_t delegation_token_expiry_time_ms = 86400000;
+  std::int64_t delegation_token_expiry_check_interval_ms = 3600000;
+
   std::int32_t num_network_threads = 3;
   std::int32_t num_io_threads = 8;
   std::int32_t background_threads = 10;

@@ -17,6 +17,7 @@ struct Caller {
   std::string client_id;
   /// False: its version of the API does not know THROTTLING_QUOTA_EXCEEDED.
   bool strict_quota = true;
+  bool by_token = false;  // a delegation token was its proof
 };
 
 /// The way from a broker's strand to the active controller, wherever it is; messages by value.

@@ -9,6 +9,7 @@
 #include "broker/controller/cluster.h"
 #include "broker/controller/configs.h"
 #include "broker/controller/credentials.h"
+#include "broker/controller/delegation_tokens.h"
 #include "broker/controller/directories.h"
 #include "broker/controller/partitions.h"
 #include "broker/controller/quotas.h"
@@ -74,8 +75,10 @@ void Controller::stop() {
 }
 
 DecideContext Controller::context() {
-  return DecideContext{newest_.newest(),       options_,      rng_,
-                       log_->log_end_offset(), strand_.now(), partitions_};
+  DecideContext now{newest_.newest(),       options_,      rng_,
+                    log_->log_end_offset(), strand_.now(), partitions_};
+  now.wall_now = strand_.wall_now();
+  return now;
 }
 
 void Controller::handle(ControllerRequest request, ControllerChannel::Done done,
@@ -93,6 +96,7 @@ void Controller::handle_request(const Request& request, ControllerChannel::Done 
                    ? mutation_quotas_.of(now.image.client_quotas, *caller, now.now)
                    : std::nullopt;
   if (quota) now.mutation_quota = &*quota;
+  if (caller) now.caller = &*caller;
   auto result = decide_any(now, heartbeats_, request);
   if constexpr (requires { result.response.throttle_time_ms; })
     if (quota)
@@ -263,6 +267,8 @@ void Controller::on_leader(LeaderEpoch epoch) {
   next_balance_ = now + std::chrono::milliseconds(options_.leader_imbalance_check_interval_ms);
   next_unclean_sweep_ =
       now + std::chrono::milliseconds(options_.unclean_leader_election_interval_ms);
+  next_token_sweep_ =
+      now + std::chrono::milliseconds(options_.delegation_tokens.expiry_check_interval_ms);
   arm_timer();
 }
 

@@ -109,6 +109,9 @@ class Controller final : public quorum::QuorumListener {
   void fence_overdue();
   void balance_leaders_if_due();
   void elect_unclean_leaders_if_due();
+  bool has_token_sweep() const;
+  Duration token_sweep_interval() const;
+  void sweep_tokens_if_due();
   void write_no_op_if_idle();
 
   const ControllerOptions options_;
@@ -137,6 +140,7 @@ class Controller final : public quorum::QuorumListener {
   std::optional<BrokerId> last_leader_;  // other than this node
   Instant next_balance_{};
   Instant next_unclean_sweep_{};
+  Instant next_token_sweep_{};
   Instant last_append_{};
   io::TimerId timer_ = io::kNoTimer;
   Instant timer_at_{};

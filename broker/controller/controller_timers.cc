@@ -1,9 +1,11 @@
-// What the active controller does by itself: fencing, preferred leaders, unclean elections, NoOps.
+// What the active controller does by itself: fencing, preferred leaders, unclean elections, the end
+// of delegation tokens, NoOps.
 #include <algorithm>
 #include <utility>
 
 #include "broker/common/log.h"
 #include "broker/controller/controller.h"
+#include "broker/controller/delegation_tokens.h"
 #include "broker/controller/partitions.h"
 
 namespace broker::controller {
@@ -11,6 +13,7 @@ namespace {
 
 /// Elections in one go; the rest follows at once, behind requests that wait (as Kafka).
 constexpr std::size_t kMaxElectionsAtOnce = 1000;
+constexpr std::size_t kMaxTokensAtOnce = 1000;
 /// How long before it took office a new leader's own evidence still counts.
 constexpr Duration kFreshEvidence = std::chrono::seconds(5);
 /// The leader before us had to find us first, so it gets a longer grace.
@@ -64,6 +67,8 @@ std::optional<Instant> Controller::next_wakeup() const {
         next, turn_after(next_unclean_sweep_,
                          std::chrono::milliseconds(options_.unclean_leader_election_interval_ms),
                          strand_.now()));
+  if (has_token_sweep())
+    next = earlier(next, turn_after(next_token_sweep_, token_sweep_interval(), strand_.now()));
   if (options_.max_idle_interval_ms > 0)
     next = earlier(next, last_append_ + std::chrono::milliseconds(options_.max_idle_interval_ms));
   return next;
@@ -85,6 +90,7 @@ void Controller::tick() {
   fence_overdue();
   balance_leaders_if_due();
   elect_unclean_leaders_if_due();
+  sweep_tokens_if_due();
   write_no_op_if_idle();
   arm_timer();
 }
@@ -124,6 +130,27 @@ void Controller::elect_unclean_leaders_if_due() {
   if (records.empty()) return;
   if (records.size() >= kMaxElectionsAtOnce) next_unclean_sweep_ = now;
   log_warn(kLogger, "electing leaders uncleanly", {{"partitions", records.size()}});
+  append_own(std::move(records));
+}
+
+bool Controller::has_token_sweep() const {
+  return !options_.delegation_tokens.secret_key.empty() &&
+         !newest_.newest().delegation_tokens.empty();
+}
+
+Duration Controller::token_sweep_interval() const {
+  return std::chrono::milliseconds(options_.delegation_tokens.expiry_check_interval_ms);
+}
+
+void Controller::sweep_tokens_if_due() {
+  const Instant now = strand_.now();
+  if (now < next_token_sweep_) return;
+  next_token_sweep_ = turn_after(next_token_sweep_, token_sweep_interval(), now);
+  if (!has_token_sweep()) return;
+  auto records = sweep_delegation_tokens(context(), kMaxTokensAtOnce);
+  if (records.empty()) return;
+  if (records.size() >= kMaxTokensAtOnce) next_token_sweep_ = now;
+  log_info(kLogger, "delegation tokens expired", {{"tokens", records.size()}});
   append_own(std::move(records));
 }
 

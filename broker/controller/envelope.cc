@@ -32,17 +32,18 @@ Result<std::string> address_text(const Slice& bytes) {
   return std::string(text.data());
 }
 
-Result<Slice> principal_bytes(const security::Principal& principal) {
+Result<Slice> principal_bytes(const Caller& caller) {
   protocol::DefaultPrincipalData data;
-  data.type = principal.type;
-  data.name = principal.name;
+  data.type = caller.principal.type;
+  data.name = caller.principal.name;
+  data.token_authenticated = caller.by_token;
   protocol::Writer writer;
   writer.int16(kPrincipalVersion);
   data.write(writer, kPrincipalVersion);
   return writer.to_bytes();
 }
 
-Result<security::Principal> principal_of(const std::optional<Slice>& bytes) {
+Result<void> read_principal(const std::optional<Slice>& bytes, Caller& caller) {
   const Error wrong{ErrorCode::kPrincipalDeserializationFailure,
                     "Failed to deserialize client principal"};
   if (!bytes) return wrong;
@@ -51,7 +52,9 @@ Result<security::Principal> principal_of(const std::optional<Slice>& bytes) {
   if (version != kPrincipalVersion) return wrong;
   protocol::DefaultPrincipalData data;
   if (!data.read(reader, version).ok()) return wrong;
-  return security::Principal{std::move(data.type), std::move(data.name)};
+  caller.principal = {std::move(data.type), std::move(data.name)};
+  caller.by_token = data.token_authenticated;
+  return {};
 }
 
 }  // namespace
@@ -63,14 +66,14 @@ Result<protocol::EnvelopeRequest> wrap(const Caller& caller, const protocol::Req
   std::string bytes;
   for (const Slice& piece : frame) bytes += piece.view();
   envelope.request_data = Slice::copy_of(std::string_view(bytes).substr(protocol::kFrameSizeBytes));
-  ASSIGN_OR_RETURN(envelope.request_principal, principal_bytes(caller.principal));
+  ASSIGN_OR_RETURN(envelope.request_principal, principal_bytes(caller));
   ASSIGN_OR_RETURN(envelope.client_host_address, address_bytes(caller.host));
   return envelope;
 }
 
 Result<Unwrapped> unwrap(const protocol::EnvelopeRequest& request) {
   Unwrapped out;
-  ASSIGN_OR_RETURN(out.caller.principal, principal_of(request.request_principal));
+  RETURN_IF_ERROR(read_principal(request.request_principal, out.caller));
   ASSIGN_OR_RETURN(out.caller.host, address_text(request.client_host_address));
   protocol::Reader reader(request.request_data);
   ASSIGN_OR_RETURN(out.header, protocol::decode_request_header(reader));

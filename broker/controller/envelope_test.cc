@@ -18,7 +18,8 @@ protocol::DeleteTopicsRequest request() {
 
 TEST(Envelope, BringsTheClientAndItsRequest) {
   for (const std::string host : {"192.0.2.7", "2001:db8::7"}) {
-    const Caller caller{{"User", "CN=alice,O=shop"}, host, "app-1"};
+    Caller caller{{"User", "CN=alice,O=shop"}, host, "app-1"};
+    caller.by_token = true;
     const auto envelope = wrap_message(caller, request(), kVersion);
     ASSERT_TRUE(envelope.ok());
     EXPECT_EQ(envelope->client_host_address.size(), host.find(':') == host.npos ? 4U : 16U);
@@ -26,6 +27,7 @@ TEST(Envelope, BringsTheClientAndItsRequest) {
     ASSERT_TRUE(inside.ok()) << to_string(inside.error());
     EXPECT_EQ(inside->caller.principal, caller.principal);
     EXPECT_EQ(inside->caller.host, host);
+    EXPECT_TRUE(inside->caller.by_token);
     EXPECT_EQ(inside->caller.client_id, "app-1");
     EXPECT_EQ(inside->header.api_key, protocol::ApiKey::kDeleteTopics);
     const auto read = protocol::decode<protocol::DeleteTopicsRequest>(inside->body, kVersion);

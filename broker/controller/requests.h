@@ -22,6 +22,8 @@
 #include "broker/protocol/messages/broker_registration_response.h"
 #include "broker/protocol/messages/create_acls_request.h"
 #include "broker/protocol/messages/create_acls_response.h"
+#include "broker/protocol/messages/create_delegation_token_request.h"
+#include "broker/protocol/messages/create_delegation_token_response.h"
 #include "broker/protocol/messages/create_partitions_request.h"
 #include "broker/protocol/messages/create_partitions_response.h"
 #include "broker/protocol/messages/create_topics_request.h"
@@ -32,10 +34,14 @@
 #include "broker/protocol/messages/delete_topics_response.h"
 #include "broker/protocol/messages/elect_leaders_request.h"
 #include "broker/protocol/messages/elect_leaders_response.h"
+#include "broker/protocol/messages/expire_delegation_token_request.h"
+#include "broker/protocol/messages/expire_delegation_token_response.h"
 #include "broker/protocol/messages/incremental_alter_configs_request.h"
 #include "broker/protocol/messages/incremental_alter_configs_response.h"
 #include "broker/protocol/messages/list_partition_reassignments_request.h"
 #include "broker/protocol/messages/list_partition_reassignments_response.h"
+#include "broker/protocol/messages/renew_delegation_token_request.h"
+#include "broker/protocol/messages/renew_delegation_token_response.h"
 #include "broker/protocol/messages/unregister_broker_request.h"
 #include "broker/protocol/messages/unregister_broker_response.h"
 #include "broker/protocol/messages/update_features_request.h"
@@ -43,16 +49,20 @@
 
 namespace broker::controller {
 
-/// What brokers ask of the active controller. Authorized before: nothing here looks at principals.
-using ControllerRequest = std::variant<
-    protocol::BrokerRegistrationRequest, protocol::BrokerHeartbeatRequest,
-    protocol::UnregisterBrokerRequest, protocol::CreateTopicsRequest, protocol::DeleteTopicsRequest,
-    protocol::CreatePartitionsRequest, protocol::IncrementalAlterConfigsRequest,
-    protocol::AlterConfigsRequest, protocol::CreateAclsRequest, protocol::DeleteAclsRequest,
-    protocol::AlterUserScramCredentialsRequest, protocol::AllocateProducerIdsRequest,
-    protocol::AlterPartitionRequest, protocol::ElectLeadersRequest, protocol::UpdateFeaturesRequest,
-    protocol::AlterPartitionReassignmentsRequest, protocol::ListPartitionReassignmentsRequest,
-    protocol::AssignReplicasToDirsRequest, protocol::AlterClientQuotasRequest>;
+/// What brokers ask of the active controller. Authorized before: nothing here looks at principals,
+/// but for the owners of delegation tokens.
+using ControllerRequest =
+    std::variant<protocol::BrokerRegistrationRequest, protocol::BrokerHeartbeatRequest,
+                 protocol::UnregisterBrokerRequest, protocol::CreateTopicsRequest,
+                 protocol::DeleteTopicsRequest, protocol::CreatePartitionsRequest,
+                 protocol::IncrementalAlterConfigsRequest, protocol::AlterConfigsRequest,
+                 protocol::CreateAclsRequest, protocol::DeleteAclsRequest,
+                 protocol::AlterUserScramCredentialsRequest, protocol::AllocateProducerIdsRequest,
+                 protocol::AlterPartitionRequest, protocol::ElectLeadersRequest,
+                 protocol::UpdateFeaturesRequest, protocol::AlterPartitionReassignmentsRequest,
+                 protocol::ListPartitionReassignmentsRequest, protocol::AssignReplicasToDirsRequest,
+                 protocol::AlterClientQuotasRequest, protocol::CreateDelegationTokenRequest,
+                 protocol::RenewDelegationTokenRequest, protocol::ExpireDelegationTokenRequest>;
 /// At the same index.
 using ControllerResponse =
     std::variant<protocol::BrokerRegistrationResponse, protocol::BrokerHeartbeatResponse,
@@ -64,6 +74,8 @@ using ControllerResponse =
                  protocol::AlterPartitionResponse, protocol::ElectLeadersResponse,
                  protocol::UpdateFeaturesResponse, protocol::AlterPartitionReassignmentsResponse,
                  protocol::ListPartitionReassignmentsResponse,
-                 protocol::AssignReplicasToDirsResponse, protocol::AlterClientQuotasResponse>;
+                 protocol::AssignReplicasToDirsResponse, protocol::AlterClientQuotasResponse,
+                 protocol::CreateDelegationTokenResponse, protocol::RenewDelegationTokenResponse,
+                 protocol::ExpireDelegationTokenResponse>;
 
 }  // namespace broker::controller

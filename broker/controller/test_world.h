@@ -51,13 +51,19 @@ class World {
   }
 
   DecideContext context() {
-    return {delta_.newest(), options_, rng_, Offset{next_offset_}, now_, partitions_};
+    DecideContext now{delta_.newest(), options_, rng_, Offset{next_offset_}, now_, partitions_};
+    now.caller = caller_;
+    now.wall_now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now_.time_since_epoch()).count();
+    return now;
   }
   const metadata::MetadataImage& image() const { return delta_.newest(); }
   BrokerHeartbeats& heartbeats() { return heartbeats_; }
   ControllerOptions& options() { return options_; }
   void advance(Duration by) { now_ += by; }
   Instant now() const { return now_; }
+  /// Who asks from now on; outlives this or the next.
+  void set_caller(const Caller* caller) { caller_ = caller; }
 
   void replay(const metadata::MetadataRecords& records) {
     const metadata::TopicsImage before = delta_.newest().topics;
@@ -127,6 +133,7 @@ class World {
   Instant now_{std::chrono::hours(1)};
   std::int64_t next_offset_ = 0;
   std::size_t last_records_ = 0;
+  const Caller* caller_ = nullptr;
 };
 
 }  // namespace broker::controller

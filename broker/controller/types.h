@@ -18,6 +18,14 @@ namespace broker::controller {
 
 class MutationQuota;
 class PartitionIndex;
+struct Caller;
+
+struct DelegationTokenOptions {
+  std::string secret_key;  // "" = there are none
+  std::int64_t max_lifetime_ms = 604'800'000;
+  std::int64_t expiry_time_ms = 86'400'000;
+  std::int64_t expiry_check_interval_ms = 3'600'000;
+};
 
 /// From BrokerConfig; the same on all controllers.
 struct ControllerOptions {
@@ -39,6 +47,7 @@ struct ControllerOptions {
   /// nothing. Nothing here needs them: followers and observers learn the high watermark from their
   /// parked fetches. They are for tools that watch the lag of Kafka's metadata.
   std::int64_t max_idle_interval_ms = 0;
+  DelegationTokenOptions delegation_tokens;
   config::ConfigMap static_values;  // for the configs in CreateTopics' answer
   /// Written when the log is empty: the records of bootstrap.checkpoint.
   metadata::MetadataRecords bootstrap_records;
@@ -58,6 +67,8 @@ struct DecideContext {
   Instant now;
   const PartitionIndex& partitions;         // of `image`
   MutationQuota* mutation_quota = nullptr;  // of the client that asks; null: without a limit
+  const Caller* caller = nullptr;           // null: a node for itself
+  WallMs wall_now = 0;
 
   /// Before partitions are made or deleted. Error kThrottlingQuotaExceeded.
   Result<void> charge_partitions(std::size_t count) const;

@@ -20,6 +20,7 @@ struct BeginQuorumEpochRequest;
 struct BrokerHeartbeatRequest;
 struct BrokerRegistrationRequest;
 struct CreateAclsRequest;
+struct CreateDelegationTokenRequest;
 struct CreatePartitionsRequest;
 struct CreateTopicsRequest;
 struct DeleteAclsRequest;
@@ -30,6 +31,7 @@ struct DescribeAclsRequest;
 struct DescribeClientQuotasRequest;
 struct DescribeClusterRequest;
 struct DescribeConfigsRequest;
+struct DescribeDelegationTokenRequest;
 struct DescribeGroupsRequest;
 struct DescribeLogDirsRequest;
 struct DescribeProducersRequest;
@@ -41,6 +43,7 @@ struct ElectLeadersRequest;
 struct EndQuorumEpochRequest;
 struct EndTxnRequest;
 struct EnvelopeRequest;
+struct ExpireDelegationTokenRequest;
 struct FetchRequest;
 struct FetchSnapshotRequest;
 struct FindCoordinatorRequest;
@@ -60,6 +63,7 @@ struct OffsetFetchRequest;
 struct OffsetForLeaderEpochRequest;
 struct ProduceRequest;
 struct RemoveRaftVoterRequest;
+struct RenewDelegationTokenRequest;
 struct SyncGroupRequest;
 struct TxnOffsetCommitRequest;
 struct UnregisterBrokerRequest;
@@ -126,6 +130,14 @@ void handle_describe_client_quotas(Services& services,
 void handle_describe_scram(Services& services,
                            Call<protocol::DescribeUserScramCredentialsRequest> call);
 void handle_alter_scram(Services& services, Call<protocol::AlterUserScramCredentialsRequest> call);
+void handle_create_delegation_token(Services& services,
+                                    Call<protocol::CreateDelegationTokenRequest> call);
+void handle_renew_delegation_token(Services& services,
+                                   Call<protocol::RenewDelegationTokenRequest> call);
+void handle_expire_delegation_token(Services& services,
+                                    Call<protocol::ExpireDelegationTokenRequest> call);
+void handle_describe_delegation_token(Services& services,
+                                      Call<protocol::DescribeDelegationTokenRequest> call);
 void handle_fetch_snapshot(Services& services, Call<protocol::FetchSnapshotRequest> call);
 void handle_describe_quorum(Services& services, Call<protocol::DescribeQuorumRequest> call);
 /// Fetch on a controller's listener: the metadata log.

@@ -23,7 +23,8 @@ template <class Request>
 Asker asker_of(const Services& services, const Call<Request>& call) {
   const auto lenient = controller::last_lenient_version(Request::kApiKey);
   return {call.context.strand,
-          {call.principal(), call.host(), call.client_id(), !lenient || call.version() > *lenient},
+          {call.principal(), call.host(), call.client_id(), !lenient || call.version() > *lenient,
+           call.session().by_token},
           is_controller_listener(services, call.session().listener)};
 }
 

@@ -46,6 +46,8 @@ void handle_envelope(Services& services, Call<EnvelopeRequest> call) {
   auto session = std::make_shared<server::Session>(call.session());
   session->principal = std::move(inside->caller.principal);
   session->peer.host = std::move(inside->caller.host);
+  session->by_token = inside->caller.by_token;
+  session->forwarded = true;
   server::Request request;
   request.session = std::move(session);
   request.header = std::move(inside->header);

@@ -35,6 +35,8 @@
 #include "broker/protocol/messages/consumer_group_heartbeat_response.h"
 #include "broker/protocol/messages/create_acls_request.h"
 #include "broker/protocol/messages/create_acls_response.h"
+#include "broker/protocol/messages/create_delegation_token_request.h"
+#include "broker/protocol/messages/create_delegation_token_response.h"
 #include "broker/protocol/messages/create_partitions_request.h"
 #include "broker/protocol/messages/create_partitions_response.h"
 #include "broker/protocol/messages/create_topics_request.h"
@@ -55,6 +57,8 @@
 #include "broker/protocol/messages/describe_cluster_response.h"
 #include "broker/protocol/messages/describe_configs_request.h"
 #include "broker/protocol/messages/describe_configs_response.h"
+#include "broker/protocol/messages/describe_delegation_token_request.h"
+#include "broker/protocol/messages/describe_delegation_token_response.h"
 #include "broker/protocol/messages/describe_groups_request.h"
 #include "broker/protocol/messages/describe_groups_response.h"
 #include "broker/protocol/messages/describe_log_dirs_request.h"
@@ -77,6 +81,8 @@
 #include "broker/protocol/messages/end_txn_response.h"
 #include "broker/protocol/messages/envelope_request.h"
 #include "broker/protocol/messages/envelope_response.h"
+#include "broker/protocol/messages/expire_delegation_token_request.h"
+#include "broker/protocol/messages/expire_delegation_token_response.h"
 #include "broker/protocol/messages/fetch_request.h"
 #include "broker/protocol/messages/fetch_response.h"
 #include "broker/protocol/messages/fetch_snapshot_request.h"
@@ -115,6 +121,8 @@
 #include "broker/protocol/messages/produce_response.h"
 #include "broker/protocol/messages/remove_raft_voter_request.h"
 #include "broker/protocol/messages/remove_raft_voter_response.h"
+#include "broker/protocol/messages/renew_delegation_token_request.h"
+#include "broker/protocol/messages/renew_delegation_token_response.h"
 #include "broker/protocol/messages/sync_group_request.h"
 #include "broker/protocol/messages/sync_group_response.h"
 #include "broker/protocol/messages/txn_offset_commit_request.h"
@@ -186,6 +194,13 @@ void register_apis(Registry& registry) {
                                                       handle_describe_client_quotas);
   registry.add<protocol::DescribeUserScramCredentialsRequest>(Serves::kBoth, handle_describe_scram);
   registry.add<protocol::AlterUserScramCredentialsRequest>(Serves::kBoth, handle_alter_scram);
+  registry.add<protocol::CreateDelegationTokenRequest>(Serves::kBoth,
+                                                       handle_create_delegation_token);
+  registry.add<protocol::RenewDelegationTokenRequest>(Serves::kBoth, handle_renew_delegation_token);
+  registry.add<protocol::ExpireDelegationTokenRequest>(Serves::kBoth,
+                                                       handle_expire_delegation_token);
+  registry.add<protocol::DescribeDelegationTokenRequest>(Serves::kBoth,
+                                                         handle_describe_delegation_token);
   registry.add<protocol::FetchSnapshotRequest>(Serves::kController, handle_fetch_snapshot);
   registry.add<protocol::DescribeQuorumRequest>(Serves::kBoth, handle_describe_quorum);
   registry.add<protocol::ElectLeadersRequest>(Serves::kBoth, handle_elect_leaders);

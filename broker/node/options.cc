@@ -196,6 +196,9 @@ controller::ControllerOptions controller_options(const config::BrokerConfig& con
   if (config.values.contains("metadata.max.idle.interval.ms")) {
     options.max_idle_interval_ms = config.metadata_max_idle_interval_ms;
   }
+  options.delegation_tokens = {
+      config.delegation_token_secret_key, config.delegation_token_max_lifetime_ms,
+      config.delegation_token_expiry_time_ms, config.delegation_token_expiry_check_interval_ms};
   options.static_values = config.values;
   options.bootstrap_records = std::move(bootstrap);
   options.seed = seed;

@@ -22,6 +22,17 @@ class CredentialStore {
   virtual std::optional<ScramCredential> scram(ScramMechanism mechanism,
                                                std::string_view user) const = 0;
   virtual std::optional<std::string> plain_password(std::string_view user) const = 0;
+
+  /// A delegation token as SCRAM's users prove that they have it.
+  struct Token {
+    std::string owner;
+    WallMs expires = 0;
+    ScramCredential credential;
+  };
+  virtual std::optional<Token> token(ScramMechanism /*mechanism*/,
+                                     std::string_view /*token_id*/) const {
+    return std::nullopt;
+  }
 };
 
 /// One step of an exchange: the token for the other side (may be empty), and whether it is over.
@@ -39,10 +50,12 @@ class SaslServer {
   /// error the exchange is dead.
   virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
   /// The user's name: claimed as soon as the client has sent it (for the log), proven after
-  /// `complete`.
+  /// `complete`. Of a delegation token: its id, and its owner after `complete`.
   virtual const std::string& user() const = 0;
   /// When what was proven ends by itself, e.g. with a token. After `complete`.
   virtual std::optional<WallMs> expires() const { return std::nullopt; }
+  /// Whether a delegation token was the proof. After `complete`.
+  virtual bool is_by_token() const { return false; }
 };
 
 /// The client's end. The first call gets an empty token.
@@ -61,6 +74,7 @@ const std::vector<std::string>& supported_sasl_mechanisms();
 Result<std::unique_ptr<SaslServer>> make_sasl_server(std::string_view mechanism,
                                                      const CredentialStore& credentials);
 /// SCRAM's second step computes PBKDF2 (a few ms). Errors: kUnsupportedSaslMechanism.
+/// `make_scram_client` with `by_token` proves a delegation token: its id, its HMAC in base64.
 Result<std::unique_ptr<SaslClient>> make_sasl_client(std::string_view mechanism, std::string user,
                                                      std::string password);
 
@@ -69,6 +83,7 @@ std::unique_ptr<SaslServer> make_scram_server(ScramMechanism mechanism,
                                               const CredentialStore& credentials,
                                               std::string server_nonce);
 std::unique_ptr<SaslClient> make_scram_client(ScramMechanism mechanism, std::string user,
-                                              std::string password, std::string client_nonce);
+                                              std::string password, std::string client_nonce,
+                                              bool by_token = false);
 
 }  // namespace broker::security

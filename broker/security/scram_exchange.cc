@@ -33,13 +33,11 @@ Result<Attributes> parse_attributes(std::string_view text) {
   while (true) {
     const std::size_t end = std::min(text.find(','), text.size());
     const std::string_view one = text.substr(0, end);
-    // Extensions have longer names ("tokenauth=true"); they are kept under their first letter.
     const std::size_t equals = one.find('=');
     if (equals == std::string_view::npos || equals == 0)
       return failed("Invalid SCRAM message format");
+    // Extensions have longer names.
     attributes.emplace_back(equals == 1 ? one[0] : '\0', one.substr(equals + 1));
-    if (equals != 1 && one.substr(0, equals) == "tokenauth" && one.substr(equals + 1) == "true")
-      return failed("Delegation tokens are not supported");
     if (end == text.size()) return attributes;
     text.remove_prefix(end + 1);
   }
@@ -50,6 +48,11 @@ bool has_keys(const Attributes& attributes, std::string_view keys) {
   for (std::size_t i = 0; i < keys.size(); ++i)
     if (attributes[i].first != keys[i]) return false;
   return true;
+}
+
+/// Kafka's only extension (KIP-48): the user is the id of a delegation token.
+bool asks_for_token(std::string_view first_bare) {
+  return (std::string(first_bare) + ",").find(",tokenauth=true,") != std::string::npos;
 }
 
 /// A credential that no password fits. The salt depends on the user only, so that asking twice does
@@ -76,9 +79,14 @@ class ScramServer final : public SaslServer {
                 : state == State::kFinal ? on_client_final(text_of(token))
                                          : Result<SaslStep>(failed("Unexpected SCRAM message"));
     if (next.ok()) state_ = state == State::kFirst ? State::kFinal : State::kDone;
+    if (state_ == State::kDone && token_) user_ = token_->owner;
     return next;
   }
   const std::string& user() const override { return user_; }
+  std::optional<WallMs> expires() const override {
+    return token_ ? std::optional(token_->expires) : std::nullopt;
+  }
+  bool is_by_token() const override { return token_.has_value(); }
 
  private:
   enum class State { kFirst, kFinal, kDone, kFailed };
@@ -102,7 +110,11 @@ class ScramServer final : public SaslServer {
             "Authentication failed: Client requested an authorization id that is different from "
             "username");
     }
-    auto found = credentials_.scram(mechanism_, user_);
+    std::optional<ScramCredential> found;
+    if (!asks_for_token(client_first_bare_))
+      found = credentials_.scram(mechanism_, user_);
+    else if ((token_ = credentials_.token(mechanism_, user_)))
+      found = token_->credential;
     known_ = found.has_value() && found->iterations >= kScramMinIterations;
     credential_ = known_ ? std::move(*found) : decoy_credential(mechanism_, user_);
     nonce_ = std::string(attributes[1].second) + server_nonce_;
@@ -143,16 +155,19 @@ class ScramServer final : public SaslServer {
   State state_ = State::kFirst;
   bool known_ = false;
   ScramCredential credential_;
+  std::optional<CredentialStore::Token> token_;
   std::string user_, nonce_, client_first_bare_, server_first_;
 };
 
 class ScramClient final : public SaslClient {
  public:
-  ScramClient(ScramMechanism mechanism, std::string user, std::string password, std::string nonce)
+  ScramClient(ScramMechanism mechanism, std::string user, std::string password, std::string nonce,
+              bool by_token)
       : mechanism_(mechanism),
         password_(std::move(password)),
         nonce_(std::move(nonce)),
-        first_bare_("n=" + scram_escape_name(user) + ",r=" + nonce_) {}
+        first_bare_("n=" + scram_escape_name(user) + ",r=" + nonce_ +
+                    (by_token ? ",tokenauth=true" : "")) {}
 
   Result<SaslStep> step(std::span<const std::uint8_t> token) override {
     switch (std::exchange(state_, State::kDone)) {
@@ -235,9 +250,10 @@ std::unique_ptr<SaslServer> make_scram_server(ScramMechanism mechanism,
 }
 
 std::unique_ptr<SaslClient> make_scram_client(ScramMechanism mechanism, std::string user,
-                                              std::string password, std::string client_nonce) {
+                                              std::string password, std::string client_nonce,
+                                              bool by_token) {
   return std::make_unique<ScramClient>(mechanism, std::move(user), std::move(password),
-                                       std::move(client_nonce));
+                                       std::move(client_nonce), by_token);
 }
 
 }  // namespace broker::security

@@ -271,6 +271,7 @@ void Connection::on_authenticated(std::optional<milliseconds> session_lifetime) 
   Session session = *session_;
   session.principal = {"User", sasl_->user()};
   session.authenticated = true;
+  session.by_token = sasl_->is_by_token();
   update_session(std::move(session));
   if (sasl_->is_reauthentication())
     metrics_.reauthentication_successes.add();

@@ -27,6 +27,8 @@ struct Session {
   SecurityProtocol protocol = SecurityProtocol::kPlaintext;
   security::Principal principal;  // User:ANONYMOUS until proven otherwise
   bool authenticated = false;     // true on listeners that ask for nothing
+  bool by_token = false;          // a delegation token was the proof
+  bool forwarded = false;         // another broker brings its request, and has authenticated it
   io::Endpoint peer, local;       // peer.host is what ACL hosts are compared with
   std::string client_software_name, client_software_version;  // "" until ApiVersions v3+
 };

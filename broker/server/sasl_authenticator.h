@@ -56,6 +56,7 @@ class SaslAuthenticator {
   /// "" before the first token; proven once authenticated.
   std::string user() const { return exchange_ == nullptr ? std::string() : exchange_->user(); }
   const std::string& mechanism() const { return mechanism_; }
+  bool is_by_token() const { return exchange_ != nullptr && exchange_->is_by_token(); }
 
  private:
   enum class State { kHandshake, kBareTokens, kTokens, kOtherMechanism, kEnded };

@@ -47,7 +47,7 @@ def both(apache_kafka, our_broker, tools):
 @pytest.fixture(scope="session")
 def logins(millrace_broker_program, tmp_path_factory):
     """Apache Kafka and our broker with SASL listeners; support/logins.py says which. Users of your own, please."""
-    oracle = login_brokers.apache(tmp_path_factory.mktemp("apache-logins"), {})
-    ours = login_brokers.ours(tmp_path_factory.mktemp("our-logins"), {})
+    oracle = login_brokers.apache(tmp_path_factory.mktemp("apache-logins"), login_brokers.TOKENS)
+    ours = login_brokers.ours(tmp_path_factory.mktemp("our-logins"), login_brokers.TOKENS)
     with oracle.server, ours.server:
         yield oracle, ours

@@ -8,6 +8,7 @@ from e2e.lib.process import free_ports
 
 USERS = {"alice": "alice-secret", "bob": "bob-secret"}
 SESSION_MS = 2000  # of the listener SHORT
+TOKENS = {"delegation.token.secret.key": "between-us"}
 MODULES = "org.apache.kafka.common.security"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
