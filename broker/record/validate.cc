@@ -117,6 +117,12 @@ Error too_large(std::size_t size, std::int32_t max) {
                                            " bytes, max.message.bytes is " + std::to_string(max)};
 }
 
+/// The checksum was right, so the bytes are as the client sent them, and would be so again: Kafka's
+/// answer is final, where CORRUPT_MESSAGE is one that clients retry.
+Error cannot_decompress(const Error& why) {
+  return {ErrorCode::kUnknownServerError, "a batch cannot be decompressed: " + why.detail};
+}
+
 /// Brings timestamp type and maximum, and codec, to what the topic wants. Whether anything changed.
 Result<bool> rewrite(ValidatedBatch& batch, const ProduceRules& rules, Bytes plain,
                      WallMs max_timestamp, WallMs now) {
@@ -163,8 +169,10 @@ Result<ValidatedBatch> validate_produce_batch(const Batch& batch, const ProduceR
   std::vector<std::uint8_t> unpacked;
   Bytes plain = validated.records.span();
   if (header.is_compressed()) {
-    ASSIGN_OR_RETURN(unpacked,
-                     decompress(header.compression(), plain, rules.max_decompressed_bytes));
+    auto result = decompress(header.compression(), plain, rules.max_decompressed_bytes);
+    if (result.code() == ErrorCode::kCorruptMessage) return cannot_decompress(result.error());
+    if (!result.ok()) return result.error();
+    unpacked = std::move(*result);
     plain = unpacked;
   }
 

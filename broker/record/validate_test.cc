@@ -49,6 +49,16 @@ TEST(Validate, ChecksTheChecksum) {
   EXPECT_EQ(validate(Slice(bytes)).code(), ErrorCode::kCorruptMessage);
 }
 
+TEST(Validate, WhatCannotBeDecompressedIsRefusedForGood) {
+  for (const auto codec :
+       {Compression::kGzip, Compression::kSnappy, Compression::kLz4, Compression::kZstd}) {
+    const Slice batch = changed(batch_of(3, {.compression = codec}), [](auto& bytes) {
+      std::fill(bytes.begin() + kBatchHeaderSize, bytes.end(), std::uint8_t{0xff});
+    });
+    EXPECT_EQ(validate(batch).code(), ErrorCode::kUnknownServerError) << to_string(codec);
+  }
+}
+
 TEST(Validate, CountsAndOffsetsMustAgree) {
   const Slice batch = batch_of(3);
   const auto with = [&](std::size_t at, std::int32_t value) {
