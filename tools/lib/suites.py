@@ -8,6 +8,7 @@ import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 
+from e2e.clients import install
 from e2e.lib import kubernetes, network
 from e2e.localkube import cluster, gobuild, host
 from tools.lib import build, lint, paths, simulation, ui
@@ -194,6 +195,15 @@ def run_go(_, budget):
     return Result(note=f"{', '.join(built)}" if built else "cached")
 
 
+def run_installation(*_):
+    """Other people's clients, where the cache has not got them."""
+    try:
+        made = install.ensure()
+    except ui.Failure as failure:
+        return Result(failed=1, failures=[(failure.what, failure.tail or [])], log=failure.log)
+    return Result(note=", ".join(made) or "cached")
+
+
 @dataclass(frozen=True)
 class Suite:
     name: str
@@ -213,9 +223,11 @@ class Suite:
 FULL_FACTOR = 6
 PREPARATIONS = {
     "build": Suite("build", run_build, 900),
+    "installation": Suite("installation", run_installation, 420),
     "localkube": Suite("localkube", run_go, 720),
 }
 CONFORMANCE_FOLDERS = ("e2e/lib", "e2e/conformance")
+CLIENTS_FOLDERS = ("e2e/clients",)
 STANDALONE_FOLDERS = ("e2e/standalone",)
 FAULTS_FOLDERS = ("e2e/faults",)
 INTEROP_FOLDERS = ("e2e/interop",)
@@ -225,6 +237,7 @@ SUITES = {
     "sim": Suite("sim", run_simulation, 480, ("build",)),
     "defects": Suite("defects", run_planted_defects, 420, ("build",)),
     "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 420, ("build",), CONFORMANCE_FOLDERS),
+    "clients": Suite("clients", run_pytest(*CLIENTS_FOLDERS), 300, ("build", "installation"), CLIENTS_FOLDERS),
     "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 240, ("build",), STANDALONE_FOLDERS),
     "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),
     "interop": Suite("interop", run_on_hosts(*INTEROP_FOLDERS), 600, ("build",), INTEROP_FOLDERS, asked_for=True),

@@ -1,0 +1,106 @@
+"""Other people's clients, fetched from their registries once per machine and verified by what is pinned here.
+
+`python -m e2e.clients.install` fetches all of them. Each lives in a cache folder whose name is the hash of its lock files.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from e2e.lib import jars
+from e2e.localkube import gobuild
+from tools.lib import paths, ui
+
+HERE = Path(__file__).resolve().parent
+PYTHON_LOCK = HERE / "python" / "requirements.txt"
+KAFKAJS_FILES = [HERE / "kafkajs" / name for name in ("package.json", "package-lock.json", "with_kafkajs.js")]
+SARAMA = HERE / "sarama"
+FRANZ_GO = HERE / "franz-go"
+
+
+def python():
+    """The interpreter of a venv with kafka-python, aiokafka and confluent-kafka."""
+    def make(folder):
+        run("/usr/bin/python3", "-m", "venv", folder)
+        run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+            "--only-binary", ":all:", "--require-hashes", "-r", PYTHON_LOCK)
+    return cached("python", [PYTHON_LOCK], make) / "bin" / "python"
+
+
+def kafkajs():
+    """The program that uses kafkajs, beside its node_modules."""
+    def make(folder):
+        for file in KAFKAJS_FILES:
+            shutil.copy(file, folder)
+        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+    return cached("kafkajs", KAFKAJS_FILES, make) / "with_kafkajs.js"
+
+
+def sarama():
+    """The program that uses sarama."""
+    sources = sorted(SARAMA.glob("*.go")) + [SARAMA / "go.mod", SARAMA / "go.sum"]
+
+    def make(folder):
+        go("build", "-o", folder / "with_sarama", ".", cwd=SARAMA)
+    return cached("sarama", sources, make) / "with_sarama"
+
+
+def franz_go():
+    """franz-go's own tests as one program; nothing of it is copied here, its module is compiled as it comes."""
+    def make(folder):
+        go("test", "-c", "-o", folder / "kgo.test", "github.com/twmb/franz-go/pkg/kgo", cwd=FRANZ_GO)
+    return cached("franz-go", [FRANZ_GO / "go.mod", FRANZ_GO / "go.sum"], make) / "kgo.test"
+
+
+fetched = []  # by this process
+THINGS = {"jars": jars.ensure, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go}
+
+
+def ensure():
+    """Fetches what is missing; the names of what was."""
+    for thing in THINGS.values():
+        thing()
+    return fetched
+
+
+def cached(name, sources, make):
+    """The folder that `make` filled, which is made only if this machine has not got it for these sources."""
+    key = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    root = paths.cache_dir() / "clients"
+    folder, complete = root / f"{name}-{key}", root / f"{name}-{key}.complete"
+    if complete.exists():
+        return folder
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test runs may want it at once
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            with ui.step(f"client: {name}") as step:
+                make(folder)  # in its place: a venv cannot be moved
+                step.note = "fetched, cached for next time"
+            complete.touch()
+            fetched.append(name)
+    return folder
+
+
+def run(*argv, cwd=None, env=None):
+    done = subprocess.run([str(a) for a in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=600)
+    if done.returncode != 0:
+        raise ui.Failure(f"{Path(argv[0]).name} {argv[1]} failed", tail=(done.stdout + done.stderr).splitlines()[-12:],
+                         todo="check the network path to PyPI, npm and the Go module proxy; then run it again")
+
+
+def go(*arguments, cwd):
+    env = dict(os.environ, CGO_ENABLED="0", GOFLAGS="-mod=readonly", GOTOOLCHAIN="local")
+    run("nice", "-n", "5", gobuild.find_go(), *arguments, cwd=cwd, env=env)
+
+
+if __name__ == "__main__":
+    for thing in sys.argv[1:] or THINGS:
+        print(THINGS[thing]())
