@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "operator/api/acl.h"
 #include "operator/api/cluster.h"
 #include "operator/api/json.h"
 #include "operator/api/quantity.h"
+#include "operator/api/rebalance.h"
 #include "operator/api/topic.h"
 #include "operator/api/user.h"
 #include "operator/api/validate.h"
@@ -163,13 +165,48 @@ TEST(Api, StatusSurvivesTheRoundTrip) {
   status.listeners = {{"tls", "orders-bootstrap.kafka.svc:9093", "SASL_SSL"}};
   status.pools = {{"main", 1, 1, {0}}};
   status.owned_config = {"num.partitions"};
-  status.scale = ScaleStatus{{3, 4}, {7}, 5, 12, "something"};
+  status.scale =
+      ScaleStatus{{3, 4}, {7}, 5, 12, 500, 1200, "2026-01-01T00:00:00Z", "4m10s", "something"};
+  status.roll->window_opens = "2026-01-02T00:00:00Z";
+  status.throttle_bytes_per_second = 1000;
   status.activity = "Draining 5/12";
   json object = cluster_json();
   object["status"] = encode_status(status);
   const auto cluster = parse_cluster(object, Unknown::kRefused);
   ASSERT_TRUE(cluster.ok()) << cluster.error().detail;
   EXPECT_EQ(cluster->status, status);
+}
+
+TEST(Api, ARebalanceHasDefaultsAndItsStatusSurvivesTheRoundTrip) {
+  json object = json::parse(R"({"kind": "Rebalance", "metadata": {"name": "r", "namespace": "n"},
+    "spec": {"clusterRef": {"name": "orders"}}})");
+  RebalanceStatus status;
+  status.cluster_id = "abc";
+  status.state = RebalanceState::kRunning;
+  status.proposal = RebalanceProposal{"5f2b", 3,       "again",   "2026-01-01T00:00:00Z", 12, 8, 4,
+                                      800,    "800 B", {"a", "b"}};
+  status.progress = MoveProgress{1, 2, 3, 4, 5, "x", "y", "z", "4m", "something"};
+  status.summary = "1/2, 4m";
+  object["status"] = encode_status(status);
+  const auto rebalance = parse_rebalance(object, Unknown::kRefused);
+  ASSERT_TRUE(rebalance.ok()) << rebalance.error().detail;
+  EXPECT_EQ(rebalance->status, status);
+  EXPECT_EQ(rebalance->spec.goals.size(), 3u);
+  EXPECT_TRUE(validate(*rebalance).empty());
+}
+
+TEST(Api, ARebalanceIsOfAClusterBesideItAndOfWhatIsMeasured) {
+  Rebalance rebalance;
+  rebalance.metadata.namespace_ = "shop";
+  rebalance.spec.cluster_ref = {ClusterKind::kCluster, {"kafka", "orders"}};
+  rebalance.spec.goals = {RebalanceGoal::kDiskUsage, RebalanceGoal::kNetworkIn,
+                          RebalanceGoal::kDiskUsage};
+  std::set<std::string> fields;
+  for (const FieldError& error : validate(rebalance)) fields.insert(error.field);
+  EXPECT_EQ(fields, (std::set<std::string>{"spec.clusterRef.namespace", "spec.goals"}));
+  rebalance.spec.cluster_ref.object.namespace_ = "shop";
+  rebalance.spec.goals = {RebalanceGoal::kNetworkOut};
+  EXPECT_EQ(validate(rebalance).front().reason, reason::kNotSupportedYet);
 }
 
 TEST(Api, TopicNamesAndConfigAreJudged) {

@@ -275,6 +275,7 @@ struct RollStatus {
   std::int64_t broker_epoch = -1;
   std::string waiting_for;
   std::vector<std::string> unsafe_topics;  // unavailable for writes during a restart; the first few
+  Timestamp window_opens;     // all that is left waits for this maintenance window; "" else
   Timestamp restoring_since;  // the node under way is whole and was first asked to lead; "" else
   /// What others lead although it prefers a node that is back; the first few, of all this roll.
   std::vector<std::string> not_restored;
@@ -289,6 +290,10 @@ struct ScaleStatus {
   std::vector<std::int32_t> leaving;  // until they are drained, stopped and unregistered
   std::int64_t moved = 0;             // partitions
   std::int64_t total = 0;
+  std::int64_t moved_bytes = 0;
+  std::int64_t total_bytes = 0;  // 0: not known yet
+  Timestamp started_at;          // the first partition was moved after it
+  std::string eta;               // "4m10s"; "" while nothing can be said
   std::string waiting_for;
 
   bool operator==(const ScaleStatus&) const = default;
@@ -313,7 +318,10 @@ struct ClusterStatus {
   std::vector<NodePlacement> placements;
   std::optional<RollStatus> roll;    // while pods are restarted
   std::optional<ScaleStatus> scale;  // while nodes come or go
-  std::string activity;              // of both, for the printer column: "Rolling 2/3"
+  /// What limits the copying of partitions. It is here before any broker hears of it, so that an
+  /// operator that starts anew knows that the limits it finds are its own.
+  std::optional<std::int64_t> throttle_bytes_per_second;
+  std::string activity;  // of both, for the printer column: "Rolling 2/3"
 
   bool operator==(const ClusterStatus&) const = default;
 };

@@ -223,6 +223,7 @@ std::optional<RollStatus> read_roll(Reader roll) {
   out.broker_epoch = roll.integer("brokerEpoch").value_or(-1);
   out.waiting_for = roll.text_or("waitingFor");
   out.unsafe_topics = roll.texts("unsafeTopics");
+  out.window_opens = roll.text_or("windowOpens");
   out.restoring_since = roll.text_or("restoringSince");
   out.not_restored = roll.texts("notRestored");
   return out;
@@ -235,6 +236,10 @@ std::optional<ScaleStatus> read_scale(Reader scale) {
   if (const json* ids = scale.get("leaving")) out.leaving = ids->get<std::vector<std::int32_t>>();
   out.moved = scale.integer("moved").value_or(0);
   out.total = scale.integer("total").value_or(0);
+  out.moved_bytes = scale.integer("movedBytes").value_or(0);
+  out.total_bytes = scale.integer("totalBytes").value_or(0);
+  out.started_at = scale.text_or("startedAt");
+  out.eta = scale.text_or("eta");
   out.waiting_for = scale.text_or("waitingFor");
   return out;
 }
@@ -276,6 +281,7 @@ void read_status(ClusterStatus& out, Reader& status) {
   });
   out.roll = read_roll(status.object("roll"));
   out.scale = read_scale(status.object("scale"));
+  out.throttle_bytes_per_second = status.integer("throttleBytesPerSecond");
   out.activity = status.text_or("activity");
 }
 
@@ -303,6 +309,7 @@ json write_roll(const RollStatus& roll) {
   if (roll.broker_epoch >= 0) out["brokerEpoch"] = roll.broker_epoch;
   put(out, "waitingFor", roll.waiting_for);
   if (!roll.unsafe_topics.empty()) out["unsafeTopics"] = roll.unsafe_topics;
+  put(out, "windowOpens", roll.window_opens);
   put(out, "restoringSince", roll.restoring_since);
   if (!roll.not_restored.empty()) out["notRestored"] = roll.not_restored;
   return out;
@@ -312,6 +319,12 @@ json write_scale(const ScaleStatus& scale) {
   json out{{"moved", scale.moved}, {"total", scale.total}};
   if (!scale.joining.empty()) out["joining"] = scale.joining;
   if (!scale.leaving.empty()) out["leaving"] = scale.leaving;
+  if (scale.total_bytes > 0) {
+    out["movedBytes"] = scale.moved_bytes;
+    out["totalBytes"] = scale.total_bytes;
+  }
+  put(out, "startedAt", scale.started_at);
+  put(out, "eta", scale.eta);
   put(out, "waitingFor", scale.waiting_for);
   return out;
 }
@@ -353,6 +366,8 @@ json encode_status(const ClusterStatus& status) {
   }
   if (status.roll) out["roll"] = write_roll(*status.roll);
   if (status.scale) out["scale"] = write_scale(*status.scale);
+  if (status.throttle_bytes_per_second)
+    out["throttleBytesPerSecond"] = *status.throttle_bytes_per_second;
   put(out, "activity", status.activity);
   return out;
 }

@@ -62,10 +62,18 @@ constexpr Names<AclOperation, 14> kOperations{{{"All", AclOperation::kAll},
                                                {"TwoPhaseCommit", AclOperation::kTwoPhaseCommit}}};
 constexpr Names<AclPermission, 2> kEffects{
     {{"Allow", AclPermission::kAllow}, {"Deny", AclPermission::kDeny}}};
-constexpr Names<RebalanceGoal, 4> kGoals{{{"RackSpread", RebalanceGoal::kRackSpread},
+constexpr Names<RebalanceGoal, 6> kGoals{{{"RackSpread", RebalanceGoal::kRackSpread},
                                           {"ReplicaCount", RebalanceGoal::kReplicaCount},
                                           {"LeaderCount", RebalanceGoal::kLeaderCount},
-                                          {"DiskUsage", RebalanceGoal::kDiskUsage}}};
+                                          {"DiskUsage", RebalanceGoal::kDiskUsage},
+                                          {"NetworkIn", RebalanceGoal::kNetworkIn},
+                                          {"NetworkOut", RebalanceGoal::kNetworkOut}}};
+constexpr Names<RebalanceState, 6> kRebalanceStates{{{"Planning", RebalanceState::kPlanning},
+                                                     {"Proposed", RebalanceState::kProposed},
+                                                     {"Running", RebalanceState::kRunning},
+                                                     {"Stopping", RebalanceState::kStopping},
+                                                     {"Cancelled", RebalanceState::kCancelled},
+                                                     {"Done", RebalanceState::kDone}}};
 constexpr Names<RebalanceMode, 2> kModes{
     {{"Manual", RebalanceMode::kManual}, {"Auto", RebalanceMode::kAuto}}};
 
@@ -197,12 +205,54 @@ void read_acl(Acl& out, Reader& spec, Reader& status) {
   out.status.bindings = status.list("bindings", read_binding);
 }
 
+std::optional<RebalanceProposal> read_proposal(Reader proposal) {
+  if (!proposal.present()) return std::nullopt;
+  RebalanceProposal out;
+  out.id = proposal.text_or("id");
+  out.generation = proposal.integer("generation").value_or(0);
+  out.refresh = proposal.text_or("refresh");
+  out.made_at = proposal.text_or("madeAt");
+  out.partitions = proposal.integer("partitions").value_or(0);
+  out.replicas = proposal.integer("replicas").value_or(0);
+  out.leaders = proposal.integer("leaders").value_or(0);
+  out.bytes = proposal.integer("bytes").value_or(0);
+  out.size = proposal.text_or("size");
+  out.brokers = proposal.texts("brokers");
+  return out;
+}
+
+std::optional<MoveProgress> read_progress(Reader progress) {
+  if (!progress.present()) return std::nullopt;
+  MoveProgress out;
+  out.moved_partitions = progress.integer("movedPartitions").value_or(0);
+  out.total_partitions = progress.integer("totalPartitions").value_or(0);
+  out.moved_bytes = progress.integer("movedBytes").value_or(0);
+  out.total_bytes = progress.integer("totalBytes").value_or(0);
+  out.skipped = progress.integer("skipped").value_or(0);
+  out.started_at = progress.text_or("startedAt");
+  out.observed_at = progress.text_or("observedAt");
+  out.leading_since = progress.text_or("leadingSince");
+  out.eta = progress.text_or("eta");
+  out.waiting_for = progress.text_or("waitingFor");
+  return out;
+}
+
 void read_rebalance(Rebalance& out, Reader& spec, Reader& status) {
   out.spec.cluster_ref = read_cluster_ref(spec, out.metadata.namespace_);
   out.spec.goals = spec.choices<RebalanceGoal>("goals", kGoals);
+  if (out.spec.goals.empty())
+    out.spec.goals = {RebalanceGoal::kRackSpread, RebalanceGoal::kReplicaCount,
+                      RebalanceGoal::kLeaderCount};
   out.spec.mode = spec.choice<RebalanceMode>("mode", kModes, RebalanceMode::kManual);
+  out.spec.moves_at_once = spec.int32("movesAtOnce").value_or(20);
   out.status.observed_generation = status.integer("observedGeneration").value_or(0);
   out.status.conditions = read_conditions(status);
+  out.status.cluster_id = status.text_or("clusterId");
+  out.status.state =
+      status.choice<RebalanceState>("state", kRebalanceStates, RebalanceState::kPlanning);
+  out.status.proposal = read_proposal(status.object("proposal"));
+  out.status.progress = read_progress(status.object("progress"));
+  out.status.summary = status.text_or("summary");
 }
 
 std::optional<KeyRef> read_secret_key(Reader& parent, std::string_view field) {
@@ -288,6 +338,9 @@ Result<ExternalCluster> parse<ExternalCluster>(const json& object, Unknown unkno
   return parse_external_cluster(object, unknown);
 }
 
+std::string_view to_string(RebalanceGoal goal) { return name_of(goal, kGoals); }
+std::string_view to_string(RebalanceState state) { return name_of(state, kRebalanceStates); }
+
 json encode_status(const TopicStatus& status) {
   json out = begin_status(status);
   put(out, "clusterId", status.cluster_id);
@@ -321,7 +374,37 @@ json encode_status(const AclStatus& status) {
   return out;
 }
 
-json encode_status(const RebalanceStatus& status) { return begin_status(status); }
+json encode_status(const RebalanceStatus& status) {
+  json out = begin_status(status);
+  put(out, "clusterId", status.cluster_id);
+  out["state"] = name_of(status.state, kRebalanceStates);
+  put(out, "summary", status.summary);
+  if (const auto& proposal = status.proposal) {
+    json& to = out["proposal"] = {{"id", proposal->id},
+                                  {"generation", proposal->generation},
+                                  {"madeAt", proposal->made_at},
+                                  {"partitions", proposal->partitions},
+                                  {"replicas", proposal->replicas},
+                                  {"leaders", proposal->leaders},
+                                  {"bytes", proposal->bytes},
+                                  {"size", proposal->size}};
+    put(to, "refresh", proposal->refresh);
+    if (!proposal->brokers.empty()) to["brokers"] = proposal->brokers;
+  }
+  if (const auto& progress = status.progress) {
+    json& to = out["progress"] = {{"movedPartitions", progress->moved_partitions},
+                                  {"totalPartitions", progress->total_partitions},
+                                  {"movedBytes", progress->moved_bytes},
+                                  {"totalBytes", progress->total_bytes}};
+    if (progress->skipped > 0) to["skipped"] = progress->skipped;
+    put(to, "startedAt", progress->started_at);
+    put(to, "observedAt", progress->observed_at);
+    put(to, "leadingSince", progress->leading_since);
+    put(to, "eta", progress->eta);
+    put(to, "waitingFor", progress->waiting_for);
+  }
+  return out;
+}
 
 json encode_status(const ExternalClusterStatus& status) {
   json out = begin_status(status);

@@ -96,6 +96,8 @@ inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kAsExpected = "AsExpected";
 inline constexpr std::string_view kPaused = "Paused";
 inline constexpr std::string_view kDeleting = "Deleting";
+inline constexpr std::string_view kBalanced = "Balanced";
+inline constexpr std::string_view kCancelled = "Cancelled";
 // what the user wrote cannot be done
 inline constexpr std::string_view kInvalid = "Invalid";
 inline constexpr std::string_view kNotSupportedYet = "NotSupportedYet";
@@ -125,6 +127,10 @@ inline constexpr std::string_view kVoterLost = "VoterLost";
 inline constexpr std::string_view kScaling = "Scaling";
 inline constexpr std::string_view kReplicasDoNotFit = "ReplicasDoNotFit";
 inline constexpr std::string_view kUnsafeTopics = "UnsafeTopics";
+inline constexpr std::string_view kMaintenanceWindow = "MaintenanceWindow";
+inline constexpr std::string_view kAwaitingApproval = "AwaitingApproval";
+inline constexpr std::string_view kPlanning = "Planning";
+inline constexpr std::string_view kMoving = "Moving";
 inline constexpr std::string_view kNoMatchingListener = "NoMatchingListener";
 // certificates
 inline constexpr std::string_view kCertificateMissing = "CertificateMissing";

@@ -106,6 +106,11 @@ std::vector<FieldError> validate(const Topic& topic) {
     one.emplace(key, value);
     const auto valid = broker::config::validate_topic_config(one);
     if (!valid.ok()) findings.invalid("spec.config[" + key + "]", valid.error().detail);
+    // The operator would take it away again when it has moved a partition.
+    if (key.ends_with(".replication.throttled.replicas") && value != "*")
+      findings.invalid(
+          "spec.config[" + key + "]",
+          "may be \"*\"; single replicas are listed by the operator while it moves them");
   }
   return findings.take();
 }
@@ -205,9 +210,24 @@ std::vector<FieldError> validate(const Acl& acl) {
   return findings.take();
 }
 
-std::vector<FieldError> validate(const Rebalance&) {
+std::vector<FieldError> validate(const Rebalance& rebalance) {
   Findings findings;
-  findings.not_yet("spec", "moving partitions between brokers comes with clusters of several");
+  const RebalanceSpec& spec = rebalance.spec;
+  if (spec.cluster_ref.kind != ClusterKind::kCluster)
+    findings.invalid("spec.clusterRef.kind", "a Rebalance needs a Cluster of ours");
+  if (spec.cluster_ref.object.namespace_ != rebalance.metadata.namespace_)
+    findings.invalid("spec.clusterRef.namespace",
+                     "a Rebalance belongs into the namespace of its cluster");
+  if (spec.moves_at_once < 1 || spec.moves_at_once > 1000)
+    findings.invalid("spec.movesAtOnce", "must be between 1 and 1000");
+  for (const RebalanceGoal goal : spec.goals) {
+    if (std::count(spec.goals.begin(), spec.goals.end(), goal) > 1)
+      findings.invalid("spec.goals", std::string(to_string(goal)) + " is named twice");
+    if (goal == RebalanceGoal::kNetworkIn || goal == RebalanceGoal::kNetworkOut)
+      findings.not_yet("spec.goals", std::string(to_string(goal)) +
+                                         ": brokers do not tell the bytes per second of a "
+                                         "partition over Kafka's protocol");
+  }
   return findings.take();
 }
 

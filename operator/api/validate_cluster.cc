@@ -4,6 +4,7 @@
 
 #include "broker/config/config_def.h"
 #include "broker/security/types.h"
+#include "operator/api/cron.h"
 #include "operator/api/quantity.h"
 #include "operator/api/validate_internal.h"
 
@@ -231,8 +232,14 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
   if (spec.upgrade.roll_by == RollUnit::kRack) findings.not_yet("spec.upgrade.rollBy", "Rack");
   if (spec.upgrade.soak.count() > 0)
     findings.not_yet("spec.upgrade.soak", "a roll ends when the last broker is back");
-  if (!spec.maintenance_windows.empty())
-    findings.not_yet("spec.maintenanceWindows", "restarts do not wait for windows");
+  for (std::size_t i = 0; i < spec.maintenance_windows.size(); ++i) {
+    const MaintenanceWindow& window = spec.maintenance_windows[i];
+    const std::string field = "spec.maintenanceWindows[" + std::to_string(i) + "]";
+    if (const auto schedule = parse_cron(window.schedule); !schedule.ok())
+      findings.invalid(field + ".schedule", schedule.error().detail);
+    if (window.duration < std::chrono::minutes{1} || window.duration > std::chrono::hours{24 * 31})
+      findings.invalid(field + ".duration", "must be from 1m to 31d");
+  }
   if (spec.certificates.cluster_ca.type == CaType::kSecret)
     findings.not_yet("spec.certificates.clusterCa.type", "a CA of your own");
   if (spec.certificates.users_ca.type == CaType::kSecret)
@@ -243,8 +250,8 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
     if (ca->validity <= spec.certificates.leaf_validity)
       findings.invalid("spec.certificates", "a CA must outlive the certificates it signs");
   }
-  if (spec.rebalance.throttle_bytes_per_second)
-    findings.not_yet("spec.rebalance.throttle", "partitions are moved without a limit of bytes");
+  if (const auto& throttle = spec.rebalance.throttle_bytes_per_second; throttle && *throttle <= 0)
+    findings.invalid("spec.rebalance.throttle", "must be more than nothing, or nothing ever moves");
   if (spec.recovery.adopt_volumes) findings.not_yet("spec.recovery.adoptVolumes", "true");
   if (spec.recovery.replace_lost_nodes) findings.not_yet("spec.recovery.replaceLostNodes", "true");
   if (spec.hibernate) findings.not_yet("spec.hibernate", "true");

@@ -1,11 +1,11 @@
 #include "operator/cli/text.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <ctime>
 
 #include "broker/config/text.h"
+#include "operator/plan/progress.h"
 
 namespace op::cli {
 
@@ -58,19 +58,7 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
   return lines;
 }
 
-std::string human_bytes(std::int64_t bytes) {
-  static constexpr std::array<const char*, 5> kUnits{"KiB", "MiB", "GiB", "TiB", "PiB"};
-  if (bytes < 1024) return std::to_string(bytes) + " B";
-  double value = static_cast<double>(bytes) / 1024;
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < kUnits.size()) {
-    value /= 1024;
-    ++unit;
-  }
-  char buffer[40];
-  std::snprintf(buffer, sizeof buffer, value < 9.95 ? "%.1f %s" : "%.0f %s", value, kUnits[unit]);
-  return buffer;
-}
+std::string human_bytes(std::int64_t bytes) { return plan::human_bytes(bytes); }
 
 std::string counted(std::int64_t count, std::string_view noun) {
   return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "broker/common/log.h"
+#include "operator/controllers/moves.h"
 #include "operator/model/cluster_objects.h"
 #include "operator/model/names.h"
 
@@ -123,12 +124,6 @@ std::vector<Operation> operations_of(const plan::ScaleStep& step, const plan::Ro
   std::vector<Operation> out;
   for (const std::int32_t id : step.cordon) out.push_back(cordoning(id, true));
   for (const std::int32_t id : step.uncordon) out.push_back(cordoning(id, false));
-  for (const plan::Move& move : step.moves) {
-    out.push_back({"moving " + move.topic + "-" + std::to_string(move.partition),
-                   [move](AdminBatcher& admin, AdminBatcher::Done done) {
-                     admin.reassign({move.topic, move.partition, move.replicas}, std::move(done));
-                   }});
-  }
   for (const std::int32_t id : step.unregister) {
     out.push_back({"unregistering broker " + std::to_string(id),
                    [id](AdminBatcher& admin, AdminBatcher::Done done) {
@@ -149,11 +144,15 @@ std::vector<Operation> operations_of(const plan::ScaleStep& step, const plan::Ro
 }  // namespace
 
 void apply_scale(const Context& context, const api::Cluster& cluster, const plan::ScaleStep& step,
-                 const plan::RollAction& roll, ClusterHandle& handle) {
+                 const plan::RollAction& roll, const broker::metadata::MetadataImage& image,
+                 const ClusterHandlePtr& handle) {
   const std::vector<Operation> operations = operations_of(step, roll);
   const WorkKey key{std::string(api::Cluster::kKind),
                     {cluster.metadata.namespace_, cluster.metadata.name}};
-  if (!handle.begin_round(operations.size(), [&context, key] { context.enqueue(key); })) return;
+  Round& round = handle->scaling();
+  if (!round.begin(operations.size() + step.moves.size(),
+                   [&context, key] { context.enqueue(key); }))
+    return;
   if (!step.moves.empty() || !step.cordon.empty() || !step.unregister.empty()) {
     broker::log_info("controllers", "scaling",
                      {{"cluster", cluster.metadata.name},
@@ -162,7 +161,11 @@ void apply_scale(const Context& context, const api::Cluster& cluster, const plan
                       {"unregister", static_cast<std::int64_t>(step.unregister.size())}});
   }
   for (const Operation& operation : operations)
-    operation.send(handle.admin(), handle.round_answer(operation.what));
+    operation.send(handle->admin(), round.answer(operation.what));
+  send_moves(handle, image, cluster.spec.rebalance.throttle_bytes_per_second, step.moves,
+             [&](const plan::Move& move) {
+               return round.answer("moving " + move.topic + "-" + std::to_string(move.partition));
+             });
 }
 
 void apply_voters(const Context& context, const api::Cluster& cluster,

@@ -24,7 +24,8 @@ broker::Result<void> apply_roll(const Context& context, const kube::Object& obje
 /// Moves of replicas, cordons, brokers to be forgotten, leaders to be put back: what is due, unless
 /// the round before is still under way.
 void apply_scale(const Context& context, const api::Cluster& cluster, const plan::ScaleStep& step,
-                 const plan::RollAction& roll, ClusterHandle& handle);
+                 const plan::RollAction& roll, const broker::metadata::MetadataImage& image,
+                 const ClusterHandlePtr& handle);
 
 /// Begins the next change of the voters, if one is due.
 void apply_voters(const Context& context, const api::Cluster& cluster,

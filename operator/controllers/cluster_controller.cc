@@ -8,6 +8,7 @@
 #include "operator/api/validate.h"
 #include "operator/controllers/cluster_apply.h"
 #include "operator/controllers/cluster_gather.h"
+#include "operator/controllers/moves.h"
 #include "operator/controllers/status_writer.h"
 #include "operator/model/cluster_objects.h"
 #include "operator/plan/cluster_plan.h"
@@ -73,6 +74,18 @@ void observe_kafka(const Context& context, const api::Cluster& cluster, const Cl
   if (image) observe_quorum(cluster, *handle, input);
 }
 
+/// Sizes of logs, while something is moved that is shown in bytes.
+constexpr std::chrono::seconds kFreshForProgress{10};
+
+void observe_bytes(const Context& context, const api::Cluster& cluster, ClusterHandle& handle,
+                   plan::ClusterInput& input) {
+  if (!cluster.status.scale && input.leaving.empty()) return;
+  const reconcile::WorkKey key{std::string(api::Cluster::kKind),
+                               {cluster.metadata.namespace_, cluster.metadata.name}};
+  const auto sizes = handle.log_sizes(kFreshForProgress, [&context, key] { context.enqueue(key); });
+  if (sizes.last) input.bytes = bytes_by_partition(*sizes.last);
+}
+
 void tell_about_ready(const Context& context, const kube::Object& object,
                       const api::ClusterStatus& before, const api::ClusterStatus& after) {
   const auto* was = api::find_condition(before.conditions, api::condition::kReady);
@@ -80,14 +93,16 @@ void tell_about_ready(const Context& context, const kube::Object& object,
   if (is == nullptr || (was != nullptr && was->reason == is->reason)) return;
   const bool warning =
       is->status != api::ConditionStatus::kTrue && is->reason != api::reason::kBrokersNotReady &&
-      is->reason != api::reason::kRestartRequired && is->reason != api::reason::kScaling;
+      is->reason != api::reason::kRestartRequired && is->reason != api::reason::kScaling &&
+      is->reason != api::reason::kMaintenanceWindow;
   context.store.event(object, warning, is->reason, is->message);
 }
 
 /// Offsets of controllers change without an event.
 bool waits_for_quorum(const plan::ClusterInput& input, const plan::RollAction& roll,
                       const plan::VoterAction& voters) {
-  if (std::holds_alternative<plan::WaitUntilReady>(roll)) return true;
+  if (const auto* wait = std::get_if<plan::WaitUntilReady>(&roll))
+    return wait->why.reason != api::reason::kMaintenanceWindow;
   if (std::holds_alternative<plan::RestoreLeaders>(roll)) return true;
   return input.synced && !std::holds_alternative<plan::KeepVoters>(voters);
 }
@@ -129,6 +144,7 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   if (namespace_is_ending(context_, key.ns)) return Outcome::done();
   // What the user wrote is judged, not what becomes of it here.
   plan::ClusterInput input{.cluster = cluster, .errors = api::validate(cluster)};
+  observe_window(context_, cluster, input);
   if (input.errors.empty()) input.leaving = plan::hold_leaving_nodes(cluster);
   context_.infrastructure.adapt(cluster);
   broker::WallMs renew_at = 0;
@@ -165,13 +181,14 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
       plan::is_ready(cluster.status.conditions)) {
     return Outcome::again(std::chrono::milliseconds(500));
   }
+  if (input.synced && handle) observe_bytes(context_, cluster, *handle, input);
   plan::RollStep roll{plan::Nothing{}, cluster.status.roll};
   input.scale.status = cluster.status.scale;
   if (!failure) roll = plan::plan_roll(input);
   input.roll = roll.status;
   if (!failure) input.scale = plan::plan_scale(input);
-  if (handle && input.scale.status && !handle->round_problem().empty())
-    input.scale.status->waiting_for = handle->round_problem();
+  if (handle && input.scale.status && !handle->scaling().problem().empty())
+    input.scale.status->waiting_for = handle->scaling().problem();
   const api::ClusterStatus status = plan::plan_cluster_status(input);
   const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
   const auto written = write_status(context_, live ? *live : *object, before, status);
@@ -183,7 +200,11 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   if (input.synced && handle) {
     apply_dynamic_config(context_, cluster, object->generation, *handle, *image);
   }
-  if (input.synced && handle) apply_scale(context_, cluster, input.scale, roll.action, *handle);
+  bool limits = false;
+  if (input.synced && handle) {
+    apply_scale(context_, cluster, input.scale, roll.action, *image, handle);
+    limits = apply_throttle(context_, cluster, status, *image, *handle);
+  }
   const auto rolled = apply_roll(context_, *object, roll.action);
   if (!rolled.ok()) return Outcome::failed(rolled.error());
   plan::VoterAction voters = plan::KeepVoters{};
@@ -191,8 +212,13 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     voters = plan::next_voter_action(cluster, *input.quorum, plan::leaving_voters(input));
     apply_voters(context_, cluster, voters, *handle);
   }
-  return look_again(context_, renew_at,
-                    input.scale.status.has_value() || waits_for_quorum(input, roll.action, voters));
+  // A window that opens is an event that nobody tells of.
+  if (const broker::WallMs opens = plan::to_wall_ms(status.roll ? status.roll->window_opens : "");
+      opens > 0 && (renew_at == 0 || opens < renew_at))
+    renew_at = opens;
+  return look_again(
+      context_, renew_at,
+      limits || input.scale.status.has_value() || waits_for_quorum(input, roll.action, voters));
 }
 
 }  // namespace op::controllers

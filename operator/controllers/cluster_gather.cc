@@ -1,7 +1,10 @@
 #include "operator/controllers/cluster_gather.h"
 
 #include <algorithm>
+#include <cctype>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "broker/common/rng.h"
 #include "broker/common/uuid.h"
@@ -197,10 +200,49 @@ std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
       }
       if (pool.has_role(api::Role::kBroker)) {
         spec.brokers.push_back(context.infrastructure.node_endpoint(node, model::kInternalPort));
+        spec.broker_ids.push_back(id);
       }
     }
   }
   return spec;
+}
+
+namespace {
+
+/// From the tz database of the system; "UTC" needs none.
+std::optional<plan::TimeZone> read_time_zone(const std::string& directory,
+                                             const std::string& name) {
+  if (name == "UTC") return plan::TimeZone::utc();
+  const bool is_name =
+      !name.empty() && name.front() != '/' && name.find("..") == std::string::npos &&
+      std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '/' || c == '_' || c == '-' || c == '+';
+      });
+  if (!is_name) return std::nullopt;
+  std::ifstream file(directory + "/" + name, std::ios::binary);
+  std::stringstream bytes;
+  bytes << file.rdbuf();
+  return file ? plan::TimeZone::parse(bytes.str()) : std::nullopt;
+}
+
+}  // namespace
+
+void observe_window(const Context& context, const api::Cluster& cluster,
+                    plan::ClusterInput& input) {
+  const std::string* ignore = cluster.metadata.annotation(plan::kIgnoreWindowsAnnotation);
+  std::vector<plan::Window> windows;
+  for (std::size_t i = 0; i < cluster.spec.maintenance_windows.size(); ++i) {
+    const api::MaintenanceWindow& declared = cluster.spec.maintenance_windows[i];
+    const auto schedule = api::parse_cron(declared.schedule);
+    const auto zone = read_time_zone(context.settings.time_zones, declared.time_zone);
+    if (!zone)
+      input.errors.push_back({api::reason::kInvalid,
+                              "spec.maintenanceWindows[" + std::to_string(i) + "].timeZone",
+                              "there is no time zone \"" + declared.time_zone + "\""});
+    if (zone && schedule.ok()) windows.push_back({*schedule, declared.duration, *zone});
+  }
+  if (ignore == nullptr || *ignore != "true")
+    input.window = plan::window_state(windows, context.wall_now());
 }
 
 plan::Identity draw_identity(const api::Cluster& cluster) {

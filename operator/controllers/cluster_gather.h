@@ -29,6 +29,10 @@ void observe_quorum(const api::Cluster& cluster, ClusterHandle& handle, plan::Cl
 std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
                                                    const api::Cluster& cluster);
 
+/// Whether a maintenance window is open. A time zone that is not known here becomes an error of the
+/// spec.
+void observe_window(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input);
+
 /// Draws what a new cluster gets once; used only where status has none yet.
 plan::Identity draw_identity(const api::Cluster& cluster);
 

@@ -76,6 +76,55 @@ TEST(ClusterLoop, ARestartTakesOnePodAfterTheOther) {
   EXPECT_FALSE(world.status(kube::kCluster, "kafka", "orders").contains("roll"));
 }
 
+TEST(ClusterLoop, RestartsWaitForTheirWindowUnlessTheAnnotationSaysOtherwise) {
+  World world;
+  OperatorSettings settings;
+  broker::WallMs now = plan::to_wall_ms("2026-07-10T12:00:00Z");
+  settings.wall_now = [&now] { return now; };
+  world.start_operator(settings);
+  json spec = three_nodes();
+  spec["maintenanceWindows"] = {
+      {{"schedule", "0 2 * * *"}, {"duration", "2h"}, {"timeZone", "Europe/Berlin"}}};
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+  world.kafka.quorum = FakeKafka::quorum_of({0, 1, 2}, 1);
+  const auto started = world.pods_started;
+  spec["config"] = {{"auto.create.topics.enable", true}};
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False MaintenanceWindow");
+  const json status = world.status(kube::kCluster, "kafka", "orders");
+  EXPECT_EQ(status["roll"]["windowOpens"], "2026-07-11T00:00:00Z");
+  EXPECT_EQ(status["activity"], "Waiting 0/3");
+  EXPECT_EQ(world.pods_started, started);
+  now = plan::to_wall_ms("2026-07-11T00:00:00Z");
+  for (int i = 0; i < 5; ++i) {
+    world.start_operator(settings);
+    world.settle();
+  }
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+  EXPECT_NE(world.pods_started, started);
+
+  now = plan::to_wall_ms("2026-07-11T12:00:00Z");
+  spec["config"] = {{"auto.create.topics.enable", false}};
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False MaintenanceWindow");
+  json document = json::parse(resource("Cluster", "kafka", "orders", spec));
+  document["metadata"]["annotations"]["millrace.io/ignore-maintenance-windows"] = "true";
+  ASSERT_TRUE(world.store.put(document.dump()).ok());
+  for (int i = 0; i < 5; ++i) {
+    world.start_operator(settings);
+    world.settle();
+  }
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "True Ready");
+  spec["maintenanceWindows"][0]["timeZone"] = "Europe/Atlantis";
+  world.put("Cluster", "kafka", "orders", spec);
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kCluster, "kafka", "orders"), "False Invalid");
+}
+
 TEST(ClusterLoop, ALostVoterIsReplacedOnceItHasCaughtUp) {
   World world;
   world.put("Cluster", "kafka", "orders", three_nodes());

@@ -70,38 +70,29 @@ std::string ClusterHandle::voter_problem() const {
   return voters_->problem;
 }
 
-bool ClusterHandle::begin_round(std::size_t operations, std::function<void()> on_done) {
-  const std::lock_guard lock(round_->mutex);
-  if (operations == 0 || round_->open > 0) return false;
-  if (std::chrono::steady_clock::now() < round_->not_before) return false;
-  round_->open = operations;
-  round_->refusal.clear();
-  round_->on_done = std::move(on_done);
-  return true;
-}
-
-std::function<void(const kafka::ItemResult&)> ClusterHandle::round_answer(std::string what) {
-  return [round = round_, what = std::move(what)](const kafka::ItemResult& result) {
-    std::function<void()> on_done;
+ClusterHandle::Sizes ClusterHandle::log_sizes(broker::Duration max_age,
+                                              std::function<void()> on_done) {
+  Sizes out;
+  {
+    const std::lock_guard lock(sizes_->mutex);
+    const broker::Instant now = std::chrono::steady_clock::now();
+    out = {sizes_->last, sizes_->last && now - sizes_->answered <= max_age, sizes_->problem};
+    const bool too_soon = !sizes_->problem.empty() && now - sizes_->answered < kAfterRefusal;
+    if (out.is_fresh || too_soon || sizes_->asking) return out;
+    sizes_->asking = true;
+  }
+  connection_->describe_log_dirs([state = sizes_, on_done = std::move(on_done)](
+                                     const broker::Result<kafka::LogSizes>& answer) {
     {
-      const std::lock_guard lock(round->mutex);
-      if (result.code != broker::ErrorCode::kNone && round->refusal.empty()) {
-        round->refusal = what + " was answered " + std::string(broker::error_name(result.code)) +
-                         (result.message.empty() ? "" : ": " + result.message);
-      }
-      if (--round->open > 0) return;
-      round->problem = std::exchange(round->refusal, {});
-      if (!round->problem.empty())
-        round->not_before = std::chrono::steady_clock::now() + kAfterRefusal;
-      on_done = std::exchange(round->on_done, nullptr);
+      const std::lock_guard lock(state->mutex);
+      state->asking = false;
+      state->answered = std::chrono::steady_clock::now();
+      state->problem = answer.ok() ? "" : answer.error().detail;
+      if (answer.ok()) state->last = std::make_shared<const kafka::LogSizes>(*answer);
     }
     on_done();
-  };
-}
-
-std::string ClusterHandle::round_problem() const {
-  const std::lock_guard lock(round_->mutex);
-  return round_->problem;
+  });
+  return out;
 }
 
 ClusterRegistry::ClusterRegistry(kafka::Connector& connector, reconcile::Scheduler& scheduler,

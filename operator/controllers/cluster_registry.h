@@ -9,6 +9,8 @@
 
 #include "operator/api/meta.h"
 #include "operator/controllers/admin_batcher.h"
+#include "operator/controllers/begun_moves.h"
+#include "operator/controllers/round.h"
 #include "operator/kafka/cluster_view.h"
 
 namespace op::controllers {
@@ -39,13 +41,22 @@ class ClusterHandle {
   /// Why the last change was refused; "" if it was not.
   std::string voter_problem() const;
 
-  /// One round of moves, elections and the like at a time, and a pause after a refusal: true when
-  /// one may begin now. Every operation of it is answered through `round_answer()`; the last answer
-  /// runs `on_done`.
-  bool begin_round(std::size_t operations, std::function<void()> on_done);
-  std::function<void(const kafka::ItemResult&)> round_answer(std::string what);
-  /// What the last round was refused; "" if it was not.
-  std::string round_problem() const;
+  /// Moves, elections and the like that the cluster's own loop asks for.
+  Round& scaling() { return scaling_; }
+  /// Those of a Rebalance.
+  Round& rebalancing() { return rebalancing_; }
+  /// Limits of replication that are mended or removed.
+  Round& limiting() { return limiting_; }
+  const std::shared_ptr<BegunMoves>& begun_moves() { return begun_; }
+
+  /// The sizes of the brokers' logs as they were told last (null: never). Asks for them when they
+  /// are older than `max_age`; `on_done` runs when the answer is there.
+  struct Sizes {
+    std::shared_ptr<const kafka::LogSizes> last;
+    bool is_fresh = false;
+    std::string problem;  // of the last answer; "" if it was none
+  };
+  Sizes log_sizes(broker::Duration max_age, std::function<void()> on_done);
 
   /// Too young to say that the cluster cannot be reached.
   bool is_connecting() const { return std::chrono::steady_clock::now() - opened_at_ < kPatience; }
@@ -63,13 +74,12 @@ class ClusterHandle {
     std::string problem;
   };
 
-  struct Round {
+  struct SizesState {
     std::mutex mutex;
-    std::size_t open = 0;
-    broker::Instant not_before{};
-    std::string problem;  // of the last complete round
-    std::string refusal;  // of the one under way
-    std::function<void()> on_done;
+    bool asking = false;
+    broker::Instant answered{};
+    std::shared_ptr<const kafka::LogSizes> last;
+    std::string problem;
   };
 
   const broker::Instant opened_at_ = std::chrono::steady_clock::now();
@@ -79,7 +89,11 @@ class ClusterHandle {
   broker::Instant pods_changed_{};
   broker::Instant asked_{};
   const std::shared_ptr<VoterState> voters_ = std::make_shared<VoterState>();
-  const std::shared_ptr<Round> round_ = std::make_shared<Round>();
+  const std::shared_ptr<SizesState> sizes_ = std::make_shared<SizesState>();
+  Round scaling_;
+  Round rebalancing_;
+  Round limiting_;
+  const std::shared_ptr<BegunMoves> begun_ = std::make_shared<BegunMoves>();
   AdminBatcher batcher_;  // before the connection goes
 };
 using ClusterHandlePtr = std::shared_ptr<ClusterHandle>;

@@ -35,6 +35,7 @@ struct OperatorSettings {
   std::string default_image = "millrace/broker:1.0";
   /// Whether a misspelt field is an error: an API server has dropped it already, files have nobody.
   api::Unknown unknown_fields = api::Unknown::kIgnored;
+  std::string time_zones = "/usr/share/zoneinfo";
   std::function<broker::WallMs()> wall_now;  // null: the system's clock
 };
 

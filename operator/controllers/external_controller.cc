@@ -5,7 +5,6 @@
 #include "broker/metadata/image.h"
 #include "operator/api/external_cluster.h"
 #include "operator/api/json.h"
-#include "operator/api/rebalance.h"
 #include "operator/api/validate.h"
 #include "operator/controllers/external_material.h"
 #include "operator/controllers/status_writer.h"
@@ -85,21 +84,6 @@ Outcome ExternalClusterController::reconcile(const ObjectKey& key) {
   }
   const auto written = write_status(context_, *object, cluster->status, status);
   return written.ok() ? Outcome::again(kLookAtSecrets) : Outcome::failed(written.error());
-}
-
-Outcome RebalanceController::reconcile(const ObjectKey& key) {
-  const auto object = context_.store.get(kind(), key);
-  if (!object || object->deleting) return Outcome::done();
-  const auto rebalance = api::parse_rebalance(json::parse(object->json, nullptr, false),
-                                              context_.settings.unknown_fields);
-  if (!rebalance.ok()) return report_unreadable(context_, *object, rebalance.error().detail);
-  const auto errors = api::validate(*rebalance);
-  const plan::Verdict verdict =
-      errors.empty()
-          ? plan::Verdict{api::reason::kNotSupportedYet, "this version does not move partitions"}
-          : plan::Verdict{errors.front().reason, api::to_string(errors)};
-  const auto written = refuse(context_, *object, rebalance->status, verdict);
-  return written.ok() ? Outcome::done() : Outcome::failed(written.error());
 }
 
 }  // namespace op::controllers

@@ -16,15 +16,4 @@ class ExternalClusterController final : public Controller {
   Context& context_;
 };
 
-/// Rebalance: accepted, and answered with what validation says of it.
-class RebalanceController final : public Controller {
- public:
-  explicit RebalanceController(Context& context) : context_(context) {}
-  const kube::Kind& kind() const override { return kube::kRebalance; }
-  Outcome reconcile(const ObjectKey& key) override;
-
- private:
-  Context& context_;
-};
-
 }  // namespace op::controllers

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -118,12 +119,75 @@ class FakeKafka {
     });
   }
 
+  void put(const broker::metadata::TopicImage& known, std::int32_t index,
+           const broker::metadata::PartitionRegistration& partition) {
+    broker::metadata::TopicImage topic = known;
+    topic.partitions.set(index, partition);
+    change([&](auto& image) { image.topics.by_id.set(topic.id, topic); });
+  }
+  /// At once, or with `hold_moves` when finish_moves() says so. The leader stays if it can.
+  void reassign(const broker::metadata::TopicImage& topic,
+                broker::metadata::PartitionRegistration partition, const kafka::Reassignment& r) {
+    std::vector<broker::BrokerId> before;
+    for (const broker::BrokerId id : partition.replicas)
+      if (!holds(partition.adding_replicas, id)) before.push_back(id);
+    std::vector<broker::BrokerId> after = before;
+    if (r.replicas) {
+      after.clear();
+      for (const std::int32_t id : *r.replicas) after.push_back(broker::BrokerId{id});
+    } else if (partition.adding_replicas.empty() && partition.removing_replicas.empty()) {
+      return;
+    }
+    reassignments.push_back(r);
+    partition.replicas = after;
+    partition.adding_replicas.clear();
+    partition.removing_replicas.clear();
+    for (const broker::BrokerId id : after)
+      if (!holds(before, id)) partition.adding_replicas.push_back(id);
+    if (hold_moves && !partition.adding_replicas.empty()) {
+      for (const broker::BrokerId id : before) {
+        if (holds(after, id)) continue;
+        partition.replicas.push_back(id);
+        partition.removing_replicas.push_back(id);
+      }
+    } else {
+      settle(partition);
+    }
+    put(topic, r.partition, partition);
+  }
+  /// What is under way is done.
+  void finish_moves() {
+    const auto topics = image_->topics.by_id;
+    for (const auto& [id, topic] : topics) {
+      for (const auto& [index, registration] : topic.partitions) {
+        if (registration.adding_replicas.empty()) continue;
+        auto partition = registration;
+        settle(partition);
+        put(*image_->topics.find(id), index, partition);
+      }
+    }
+    announce({.replication = true});
+  }
+  static bool holds(const std::vector<broker::BrokerId>& ids, broker::BrokerId id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  }
+  static void settle(broker::metadata::PartitionRegistration& partition) {
+    std::erase_if(partition.replicas,
+                  [&](broker::BrokerId id) { return holds(partition.removing_replicas, id); });
+    partition.adding_replicas.clear();
+    partition.removing_replicas.clear();
+    partition.isr = partition.replicas;
+    if (!holds(partition.replicas, partition.leader)) partition.leader = partition.replicas.front();
+  }
+
   std::string cluster_id;
   bool up = false;
+  bool hold_moves = false;
   std::shared_ptr<const kafka::QuorumDescription> quorum;  // null: it cannot be described
   std::vector<kafka::VoterChange> voter_changes;
   std::vector<kafka::Reassignment> reassignments;
   std::map<int, std::string> racks;
+  std::map<std::string, std::int64_t> sizes;  // topic -> bytes of each replica
   int requests = 0;
   int items = 0;
   std::map<std::string, broker::ErrorCode> refuse;  // topic -> answer to its creation
@@ -163,6 +227,16 @@ class FakeConnection final : public kafka::ClusterConnection,
     again->asked_at = std::chrono::steady_clock::now();
     kafka_.quorum = std::move(again);
     kafka_.announce({.quorum = true});
+  }
+  /// Every replica takes what `sizes` says of its topic.
+  void describe_log_dirs(std::function<void(broker::Result<kafka::LogSizes>)> done) override {
+    kafka::LogSizes out;
+    for (const auto& [id, topic] : kafka_.image()->topics.by_id) {
+      for (const auto& [index, partition] : topic.partitions)
+        for (const broker::BrokerId replica : partition.replicas)
+          out.topics[topic.name].push_back({index, replica.value, kafka_.sizes[topic.name]});
+    }
+    done(std::move(out));
   }
   void change_voter(kafka::VoterChange change, Done done) override {
     kafka_.voter_changes.push_back(change);
@@ -254,21 +328,23 @@ class FakeConnection final : public kafka::ClusterConnection,
         return kafka::ItemResult{broker::ErrorCode::kUnknownTopicOrPartition, "", {}};
       broker::metadata::TopicImage topic = *known;
       broker::metadata::PartitionRegistration partition = *topic.partitions.find(r.partition);
-      if (!r.replicas) return kafka::ItemResult{};
-      partition.replicas.clear();
-      for (const std::int32_t id : *r.replicas) partition.replicas.push_back(broker::BrokerId{id});
-      partition.isr = partition.replicas;
-      partition.leader = partition.replicas.front();
-      topic.partitions.set(r.partition, partition);
-      kafka_.change([&](auto& image) { image.topics.by_id.set(topic.id, topic); });
-      kafka_.reassignments.push_back(r);
+      kafka_.reassign(topic, partition, r);
       return kafka::ItemResult{};
     });
     kafka_.announce({.replication = true});
   }
   void elect_preferred_leaders(std::vector<kafka::PreferredElection> elections,
                                Done done) override {
-    answer(elections, done, [](const auto&) { return kafka::ItemResult{}; });
+    answer(elections, done, [&](const kafka::PreferredElection& e) {
+      const auto* known = kafka_.topic(e.topic);
+      if (known == nullptr)
+        return kafka::ItemResult{broker::ErrorCode::kUnknownTopicOrPartition, "", {}};
+      broker::metadata::PartitionRegistration partition = *known->partitions.find(e.partition);
+      partition.leader = partition.replicas.front();
+      kafka_.put(*known, e.partition, partition);
+      return kafka::ItemResult{};
+    });
+    kafka_.announce({.replication = true});
   }
   void unregister_brokers(std::vector<std::int32_t> brokers, Done done) override {
     answer(brokers, done, [&](std::int32_t id) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -50,9 +52,12 @@ std::optional<Outcome> settle_without_kafka(const Context& context, const kube::
 template <class Plan>
 void announce(const Context& context, const kube::Object& object, const Plan& plan) {
   if (!plan.event) return;
-  const bool warning = !plan::is_ready(plan.status.conditions) &&
-                       plan.event->reason != api::reason::kApplying &&
-                       plan.event->reason != api::reason::kDeleting;
+  static constexpr std::string_view kCalm[] = {
+      api::reason::kApplying, api::reason::kDeleting,  api::reason::kPlanning,
+      api::reason::kMoving,   api::reason::kCancelled, api::reason::kAwaitingApproval};
+  const bool warning =
+      !plan::is_ready(plan.status.conditions) &&
+      std::find(std::begin(kCalm), std::end(kCalm), plan.event->reason) == std::end(kCalm);
   context.store.event(object, warning, std::string(plan.event->reason), plan.event->message);
 }
 

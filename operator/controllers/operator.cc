@@ -3,6 +3,8 @@
 #include "operator/controllers/acl_controller.h"
 #include "operator/controllers/cluster_controller.h"
 #include "operator/controllers/external_controller.h"
+#include "operator/controllers/rebalance_controller.h"
+#include "operator/controllers/rebalance_document.h"
 #include "operator/controllers/topic_controller.h"
 #include "operator/controllers/user_controller.h"
 #include "operator/model/names.h"
@@ -28,6 +30,8 @@ std::vector<WorkKey> owners_of(const ObjectPtr& old, const ObjectPtr& now) {
   std::vector<WorkKey> owners;
   if (const auto user = child.label(kUserLabel); !user.empty()) {
     owners.push_back(key_of(kube::kUser, {child.key.ns, std::string(user)}));
+  } else if (const auto rebalance = child.label(kRebalanceLabel); !rebalance.empty()) {
+    owners.push_back(key_of(kube::kRebalance, {child.key.ns, std::string(rebalance)}));
   } else if (const auto cluster = child.label(std::string(model::kClusterLabel));
              !cluster.empty()) {
     owners.push_back(key_of(kube::kCluster, {child.key.ns, std::string(cluster)}));
@@ -142,6 +146,10 @@ void Operator::on_kafka_change(const api::ClusterRef& cluster, const kafka::Chan
   if (changes.everything || changes.brokers || changes.state || changes.replication ||
       changes.quorum) {
     runner_.enqueue(key_of(kind, key));
+  }
+  if (changes.replication) {
+    for (const Claim& claim : index_.claims(kube::kRebalance, cluster, ""))
+      runner_.enqueue(key_of(kube::kRebalance, claim.key));
   }
   // The first image comes before it counts as synced: who looked in between found it out of step.
   if (changes.everything || changes.state) {

@@ -5,6 +5,7 @@
 
 #include "operator/api/acl.h"
 #include "operator/api/json.h"
+#include "operator/api/rebalance.h"
 #include "operator/api/topic.h"
 #include "operator/api/user.h"
 
@@ -31,6 +32,10 @@ std::optional<Claim> claim_of(const kube::Object& object) {
     if (!user.ok()) return std::nullopt;
     claim.cluster = user->spec.cluster_ref;
     claim.name = user->spec.username;
+  } else if (*object.kind == kube::kRebalance) {
+    const auto rebalance = api::parse_rebalance(document);
+    if (!rebalance.ok()) return std::nullopt;
+    claim.cluster = rebalance->spec.cluster_ref;  // they all want the same: its partitions
   } else {
     const auto acl = api::parse_acl(document);
     if (!acl.ok()) return std::nullopt;
@@ -42,7 +47,7 @@ std::optional<Claim> claim_of(const kube::Object& object) {
 }
 
 ResourceIndex::ResourceIndex(provider::ResourceStore& store) {
-  for (const kube::Kind* kind : {&kube::kTopic, &kube::kUser, &kube::kAcl}) {
+  for (const kube::Kind* kind : {&kube::kTopic, &kube::kUser, &kube::kAcl, &kube::kRebalance}) {
     store.subscribe(*kind, [this](const kube::ObjectPtr& old, const kube::ObjectPtr& now) {
       update(old, now);
     });

@@ -15,14 +15,15 @@
 
 namespace op::controllers {
 
-/// What a Topic, User or ACL claims: a name of its kind in one Kafka cluster.
+/// What a Topic, User, ACL or Rebalance claims: a name of its kind in one Kafka cluster.
 struct Claim {
   kube::ObjectKey key;
   std::string uid;
   std::string created;  // age decides conflicts
   bool deleting = false;
   api::ClusterRef cluster;
-  std::string name;      // topic name; username; principal of an ACL, or "" with a userRef
+  std::string name;      // topic name; username; principal of an ACL, or "" with a userRef;
+                         // "" of a Rebalance
   std::string user_ref;  // of an ACL: name of a User in its namespace
 
   /// Older first; equal ages by name, so that all replicas decide alike.
@@ -31,21 +32,21 @@ struct Claim {
   }
 };
 
-/// What a Topic, User or ACL claims; nullopt when its spec does not parse.
+/// What it claims; nullopt when its spec does not parse.
 std::optional<Claim> claim_of(const kube::Object& object);
 
 /// Who claims what, kept current by the store's changes, so that conflicts, drift and dependants
 /// are found without looking at every resource. Thread-safe.
 class ResourceIndex {
  public:
-  /// Subscribes to Topics, Users and ACLs. Before the store starts and before the runner's own
-  /// subscription, so that a reconcile finds itself in the index.
+  /// Subscribes to Topics, Users, ACLs and Rebalances. Before the store starts and before the
+  /// runner's own subscription, so that a reconcile finds itself in the index.
   explicit ResourceIndex(provider::ResourceStore& store);
 
   /// Who claims `name`, older first, objects being deleted included.
   std::vector<Claim> claims(const kube::Kind& kind, const api::ClusterRef& cluster,
                             const std::string& name) const;
-  /// Every Topic, User and ACL of the cluster.
+  /// Every Topic, User, ACL and Rebalance of the cluster.
   std::vector<reconcile::WorkKey> of_cluster(const api::ClusterRef& cluster) const;
   /// ACLs that refer to this User by name.
   std::vector<Claim> acls_of_user(const kube::ObjectKey& user) const;

@@ -1,11 +1,13 @@
 #include "operator/controllers/topic_controller.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "operator/api/json.h"
 #include "operator/api/topic.h"
 #include "operator/api/validate.h"
 #include "operator/controllers/kafka_resource.h"
+#include "operator/controllers/moves.h"
 #include "operator/plan/topic_plan.h"
 
 namespace op::controllers {
@@ -23,6 +25,7 @@ std::optional<api::ObjectName> older_claim(const Context& context, const api::To
 }
 
 struct Apply {
+  const Target& target;
   AdminBatcher& admin;
   AdminBatcher::Done done;
 
@@ -46,17 +49,20 @@ struct Apply {
       std::optional<kafka::ItemResult> refusal;
     };
     const auto answers = std::make_shared<Answers>(Answers{action.moves.size(), {}});
-    for (const plan::Move& move : action.moves) {
-      admin.reassign({move.topic, move.partition, move.replicas},
-                     [answers, done = done](const kafka::ItemResult& result) {
-                       if (result.code != broker::ErrorCode::kNone && !answers->refusal)
-                         answers->refusal = result;
-                       if (--answers->open == 0) done(answers->refusal.value_or(result));
-                     });
-    }
+    std::optional<std::int64_t> throttle;
+    if (target.cluster) throttle = target.cluster->spec.rebalance.throttle_bytes_per_second;
+    send_moves(target.handle, *target.image, throttle, action.moves, [&](const plan::Move&) {
+      return [answers, done = done](const kafka::ItemResult& result) {
+        if (result.code != broker::ErrorCode::kNone && !answers->refusal) answers->refusal = result;
+        if (--answers->open == 0) done(answers->refusal.value_or(result));
+      };
+    });
   }
   void operator()(const plan::DeleteTopic& action) const { admin.delete_topic(action.name, done); }
 };
+
+/// The status of a Cluster is no news to its topics.
+constexpr std::chrono::seconds kLookForThrottle{1};
 
 Outcome apply_plan(const Context& context, const kube::Object& object, const WorkKey& key,
                    const plan::TopicPlan& plan, Target& target) {
@@ -66,13 +72,18 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
     return dropped.ok() ? Outcome::done() : Outcome::failed(dropped.error());
   }
   if (auto wait = wait_for_operations(context, key, object.generation)) return *wait;
+  const bool moves = std::any_of(plan.actions.begin(), plan.actions.end(), [](const auto& action) {
+    return std::holds_alternative<plan::MoveReplicas>(action);
+  });
+  if (moves && target.cluster && !throttle_is_recorded(*target.cluster))
+    return Outcome::again(kLookForThrottle);
   announce(context, object, plan);
   std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come
   for (std::size_t i = 0; i < plan.actions.size(); ++i) {
     dones.push_back(context.operations.begin(key, object.generation));
   }
   for (std::size_t i = 0; i < plan.actions.size(); ++i) {
-    std::visit(Apply{target.handle->admin(), dones[i]}, plan.actions[i]);
+    std::visit(Apply{target, target.handle->admin(), dones[i]}, plan.actions[i]);
   }
   return Outcome::done();
 }

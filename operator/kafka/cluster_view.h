@@ -30,6 +30,7 @@ struct ConnectionSpec {
   Mode mode = Mode::kMetadataLog;
   std::vector<broker::io::Endpoint> controllers;
   std::vector<broker::io::Endpoint> brokers;  // bootstrap
+  std::vector<std::int32_t> broker_ids;       // beside `brokers`, where each is known; else empty
   bool tls = true;
   std::string ca_pem;           // "" with tls: the system's
   std::string certificate_pem;  // client certificate, leaf first; "" = none
@@ -186,6 +187,16 @@ class AdminClient {
   virtual void change_voter(VoterChange change, Done done) = 0;
 };
 
+/// What the brokers' logs take, replica by replica.
+struct LogSizes {
+  struct Replica {
+    std::int32_t partition = 0;
+    std::int32_t broker = 0;
+    std::int64_t bytes = 0;
+  };
+  std::map<std::string, std::vector<Replica>> topics;
+};
+
 /// One cluster's view and administration; disconnects when destroyed (no callback afterwards).
 class ClusterConnection {
  public:
@@ -195,6 +206,10 @@ class ClusterConnection {
   /// Has the quorum described anew; `Changes::quorum` says when it is there. It is also asked when
   /// the leader changes and when a node registers.
   virtual void refresh_quorum() = 0;
+  /// Asks each broker for the sizes of its logs. `done` runs once, on the client's strand or on the
+  /// caller's thread; not at all when the connection is destroyed before. Errors: of the first
+  /// broker that does not tell; kUnsupportedVersion where the brokers' addresses are not known.
+  virtual void describe_log_dirs(std::function<void(broker::Result<LogSizes>)> done) = 0;
 };
 
 /// Makes connections; one per process. `on_change` is called after the view shows the change, on

@@ -7,6 +7,7 @@
 #include "operator/kafka/admin.h"
 #include "operator/kafka/changes.h"
 #include "operator/kafka/describe_watch.h"
+#include "operator/kafka/log_dirs_client.h"
 #include "operator/kafka/metadata_watch.h"
 #include "operator/kafka/quorum_client.h"
 #include "operator/kafka/tls_material.h"
@@ -93,11 +94,13 @@ class Link {
  public:
   Link(broker::io::Strand& strand, broker::io::Transport& transport,
        broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
-       std::shared_ptr<View> view, std::shared_ptr<Gate> gate, Connector::ChangeCallback on_change)
+       std::vector<std::int32_t> broker_ids, std::shared_ptr<View> view, std::shared_ptr<Gate> gate,
+       Connector::ChangeCallback on_change)
       : view_(std::move(view)),
         gate_(std::move(gate)),
         on_change_(std::move(on_change)),
-        admin_(strand, transport, brokers, {}) {
+        admin_(strand, transport, brokers, {}),
+        log_dirs_(strand, transport, brokers, std::move(broker_ids)) {
     if (controllers.bootstrap.empty()) {
       describe_ = std::make_unique<DescribeWatch>(strand, transport, std::move(brokers),
                                                   DescribeOptions{}, describe_events());
@@ -121,6 +124,7 @@ class Link {
     for (const ScramChange& change : changes) describe_->wrote(change);
   }
   Admin& admin() { return admin_; }
+  LogDirsClient& log_dirs() { return log_dirs_; }
 
   void refresh_quorum(bool wanted) {
     if (!quorum_) return;
@@ -201,6 +205,7 @@ class Link {
   const std::shared_ptr<Gate> gate_;
   const Connector::ChangeCallback on_change_;
   Admin admin_;
+  LogDirsClient log_dirs_;
   std::unique_ptr<MetadataWatch> watch_;  // either these two
   std::unique_ptr<QuorumClient> quorum_;
   std::unique_ptr<DescribeWatch> describe_;  // or this one
@@ -213,10 +218,10 @@ class Connection final : public ClusterConnection, private AdminClient {
  public:
   Connection(broker::io::Strand& strand, broker::io::Transport& transport,
              broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
-             Connector::ChangeCallback on_change)
+             std::vector<std::int32_t> broker_ids, Connector::ChangeCallback on_change)
       : strand_(strand),
         link_(std::make_shared<Link>(strand, transport, std::move(controllers), std::move(brokers),
-                                     view_, gate_, std::move(on_change))) {
+                                     std::move(broker_ids), view_, gate_, std::move(on_change))) {
     strand_.post([link = link_] { link->start(); });
   }
 
@@ -231,6 +236,16 @@ class Connection final : public ClusterConnection, private AdminClient {
   void refresh_quorum() override {
     strand_.post([link = std::weak_ptr(link_)] {
       if (const auto alive = link.lock()) alive->refresh_quorum(true);
+    });
+  }
+  void describe_log_dirs(std::function<void(Result<LogSizes>)> done) override {
+    strand_.post([link = std::weak_ptr(link_), gate = gate_, done = std::move(done)]() mutable {
+      const std::shared_ptr<Link> alive = link.lock();
+      if (alive == nullptr) return;
+      alive->log_dirs().ask(
+          [gate = std::move(gate), done = std::move(done)](const Result<LogSizes>& sizes) {
+            gate->run([&] { done(sizes); });
+          });
     });
   }
 
@@ -321,7 +336,7 @@ class NetworkConnector final : public Connector {
     return std::unique_ptr<ClusterConnection>(std::make_unique<Connection>(
         strand_, transport_,
         reconnect(options, reads_log ? spec.controllers : std::vector<broker::io::Endpoint>()),
-        reconnect(options, spec.brokers), std::move(on_change)));
+        reconnect(options, spec.brokers), spec.broker_ids, std::move(on_change)));
   }
 
  private:

@@ -14,6 +14,8 @@
 #include "broker/protocol/messages/describe_client_quotas_response.h"
 #include "broker/protocol/messages/describe_configs_request.h"
 #include "broker/protocol/messages/describe_configs_response.h"
+#include "broker/protocol/messages/describe_log_dirs_request.h"
+#include "broker/protocol/messages/describe_log_dirs_response.h"
 #include "broker/protocol/messages/describe_quorum_request.h"
 #include "broker/protocol/messages/describe_quorum_response.h"
 #include "broker/protocol/messages/describe_user_scram_credentials_request.h"
@@ -373,6 +375,56 @@ TEST_F(ConnectorTest, TheQuorumIsDescribedByItsLeaderAndVotersAreChangedThere) {
 }
 
 // --- without the metadata log ---
+
+TEST_F(ConnectorTest, EveryBrokerIsAskedForTheSizesOfItsOwnLogs) {
+  using broker::protocol::DescribeLogDirsRequest;
+  std::unique_ptr<FakeNode> second;
+  const auto answer = [](FakeNode& node, std::int64_t bytes) {
+    node.on<DescribeLogDirsRequest>([bytes](const auto& request, const auto& reply) {
+      EXPECT_FALSE(request.topics.has_value());
+      DescribeLogDirsRequest::Response response;
+      auto& topic = response.results.emplace_back().topics.emplace_back();
+      topic.name = "a";
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = 7;
+      partition.partition_size = bytes;
+      reply(response);
+    });
+  };
+  on_loop([&] {
+    second = std::make_unique<FakeNode>(loop_, *transport_);
+    answer(*node_, 100);
+    answer(*second, 90);
+  });
+  ConnectionSpec both = spec();
+  both.brokers.push_back(second->endpoint());
+  both.broker_ids = {3, 5};
+  connect(both);
+  const auto ask = [&] {
+    std::promise<broker::Result<LogSizes>> told;
+    connection_->describe_log_dirs([&](auto sizes) { told.set_value(std::move(sizes)); });
+    return told.get_future().get();
+  };
+  for (int round = 0; round < 2; ++round) {
+    const auto sizes = ask();
+    ASSERT_TRUE(sizes.ok()) << sizes.error().detail;
+    std::map<std::int32_t, std::int64_t> bytes;
+    for (const LogSizes::Replica& replica : sizes->topics.at("a")) {
+      EXPECT_EQ(replica.partition, 7);
+      bytes[replica.broker] = replica.bytes;
+    }
+    EXPECT_EQ(bytes, (std::map<std::int32_t, std::int64_t>{{3, 100}, {5, 90}}));
+  }
+  on_loop([&] {
+    second->on<DescribeLogDirsRequest>([](const auto&, const auto& reply) {
+      DescribeLogDirsRequest::Response response;
+      response.error_code = static_cast<std::int16_t>(ErrorCode::kClusterAuthorizationFailed);
+      reply(response);
+    });
+  });
+  EXPECT_THAT(ask().error().detail, HasSubstr("broker 5 does not tell the sizes of its logs"));
+  on_loop([&] { second.reset(); });
+}
 
 TEST_F(ConnectorTest, AForeignClusterIsDescribedInsteadAndLookedAtAfterEachChange) {
   std::vector<std::string> topics{"a"};

@@ -6,6 +6,8 @@
 #include "broker/metadata/features.h"
 #include "operator/model/names.h"
 #include "operator/plan/common.h"
+#include "operator/plan/progress.h"
+#include "operator/plan/throttle.h"
 
 namespace op::plan {
 
@@ -56,6 +58,10 @@ std::optional<Verdict> rolling(const ClusterInput& in) {
       if (problem && problem->reason != reason::kBrokersNotReady) return problem;
     }
   }
+  if (!in.roll->window_opens.empty())
+    return Verdict{reason::kMaintenanceWindow,
+                   detail::counted(in.roll->total - in.roll->done, "pod") + " to be restarted; " +
+                       in.roll->waiting_for};
   std::string message = std::to_string(in.roll->done) + " of " +
                         detail::counted(in.roll->total, "pod") + " restarted";
   if (!in.roll->waiting_for.empty()) message += "; " + in.roll->waiting_for;
@@ -81,6 +87,9 @@ std::optional<Verdict> scaling(const ClusterInput& in) {
   if (scale->total > 0)
     message += ": " + std::to_string(scale->moved) + " of " +
                detail::counted(scale->total, "partition") + " moved";
+  if (scale->total_bytes > 0)
+    message += ", " + human_bytes(scale->moved_bytes) + " of " + human_bytes(scale->total_bytes);
+  if (!scale->eta.empty()) message += ", about " + scale->eta + " left";
   if (!scale->waiting_for.empty()) message += "; " + scale->waiting_for;
   return Verdict{reason::kScaling, std::move(message)};
 }
@@ -221,6 +230,18 @@ std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus
   return std::nullopt;
 }
 
+/// What limits the copying stays ours until no broker and no topic has it any more.
+void fill_throttle(const ClusterInput& in, api::ClusterStatus& status) {
+  const auto& declared = in.cluster.spec.rebalance.throttle_bytes_per_second;
+  if (!in.errors.empty() || !status.formatted) return;
+  if (declared) {
+    status.throttle_bytes_per_second = declared;
+  } else if (status.throttle_bytes_per_second && in.image && in.synced &&
+             plan_throttle(*in.image, std::nullopt, false).empty()) {
+    status.throttle_bytes_per_second.reset();
+  }
+}
+
 struct Judgement {
   std::optional<Verdict> stalled;
   std::optional<Verdict> unfinished;
@@ -351,6 +372,7 @@ api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
   fill_formatted(in, status);
   status.roll = in.roll;
   status.scale = in.scale.status;
+  fill_throttle(in, status);
   status.activity = activity_of(status);
   if (!judgement.stalled && !judgement.unfinished) status.formatted = true;
   fill_conditions(in, judgement, status);

@@ -12,6 +12,8 @@
 #include "broker/metadata/image.h"
 #include "operator/api/cluster.h"
 #include "operator/api/validate.h"
+#include "operator/plan/balance.h"
+#include "operator/plan/maintenance.h"
 #include "operator/plan/quorum_plan.h"
 #include "operator/plan/roller.h"
 #include "operator/plan/scale.h"
@@ -53,8 +55,10 @@ struct ClusterInput {
   std::string voter_problem;
   /// Failed writes to Kubernetes of this round: "Service orders-bootstrap: …".
   std::string apply_problem;
+  PartitionBytes bytes;  // while nodes come or go; empty: not known
   /// Nodes that are not declared any more and still there: hold_leaving_nodes() has put them back.
   std::set<std::int32_t> leaving;
+  WindowState window;                   // whether pods may be restarted that could go on
   std::optional<api::RollStatus> roll;  // what plan_roll says; shown in status
   ScaleStep scale;                      // what plan_scale says
   api::Timestamp now;

@@ -251,6 +251,7 @@ api::RollStatus progress_of(const ClusterInput& in,
                             const std::vector<const ObservedPod*>& candidates) {
   api::RollStatus roll = in.cluster.status.roll.value_or(api::RollStatus{});
   roll.waiting_for.clear();
+  roll.window_opens.clear();
   const bool away = roll.node_id &&
                     std::none_of(candidates.begin(), candidates.end(), [&](const ObservedPod* pod) {
                       return pod->node_id == *roll.node_id;
@@ -261,9 +262,24 @@ api::RollStatus progress_of(const ClusterInput& in,
   return roll;
 }
 
+constexpr const char* kNoWindowOpens = "never";
+
+/// The pods could go on as they are: they wait until they may go.
+RollStep wait_for_window(const ClusterInput& in, api::RollStatus roll) {
+  roll.node_id.reset();  // decided perhaps, but not begun
+  roll.pod_uid.clear();
+  roll.broker_epoch = -1;
+  const bool opens = !in.window.opens.empty();
+  roll.window_opens = opens ? in.window.opens : kNoWindowOpens;
+  return wait(std::move(roll), {reason::kMaintenanceWindow,
+                                opens ? "the next maintenance window opens at " + in.window.opens
+                                      : "no maintenance window opens in the next five years"});
+}
+
 /// All healthy, nothing under way: who is next.
 RollStep next(const ClusterInput& in, api::RollStatus roll,
               const std::vector<const ObservedPod*>& candidates) {
+  if (!in.window.open) return wait_for_window(in, std::move(roll));
   for (const api::PoolSpec& pool : in.cluster.spec.pools)
     for (const std::int32_t id : model::node_ids(pool))
       if (auto missing = node_problem(in, id)) return wait(std::move(roll), std::move(*missing));

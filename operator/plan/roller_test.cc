@@ -71,6 +71,8 @@ class World {
     for (int i = 0; i < 4; ++i) remember();
   }
 
+  WindowState window;
+
   struct Node {
     bool is_broker = false;
     bool is_controller = false;
@@ -131,6 +133,7 @@ class World {
       if (node.is_controller)
         in.quorum->voters.push_back({id, Uuid{1, static_cast<std::uint64_t>(id)}, is_up(node)});
     in.quorum_is_current = true;
+    in.window = window;
     RollStep step = plan_roll(in);
     cluster.status.roll = step.status;
     return step;
@@ -292,6 +295,38 @@ TEST(Roller, NeverTwoAwayWhateverIsSeenLate) {
     EXPECT_TRUE(world.leads_as_preferred());
     if (::testing::Test::HasFailure()) return;
   }
+}
+
+TEST(Roller, HealthyPodsWaitForTheWindowAndOneThatIsUnderWayIsFinished) {
+  World world(combined(3), 5);
+  world.wanted_digest = "new";
+  world.window = {false, "2026-01-01T02:00:00Z"};
+  RollStep step = world.plan(0);
+  EXPECT_TRUE(std::holds_alternative<WaitUntilReady>(step.action));
+  EXPECT_EQ(step.status->window_opens, "2026-01-01T02:00:00Z");
+  EXPECT_EQ(step.status->waiting_for, "the next maintenance window opens at 2026-01-01T02:00:00Z");
+  world.window = {};
+  step = world.plan(0);
+  const auto* chosen = std::get_if<RestartBroker>(&step.action);
+  ASSERT_NE(chosen, nullptr);
+  EXPECT_EQ(step.status->window_opens, "");
+  const std::int32_t first = chosen->node_id;
+  world.restart(first);
+  world.window = {false, "2026-01-02T02:00:00Z"};
+  for (int t = 0; t < 100; ++t) {
+    step = world.plan(0);
+    ASSERT_FALSE(std::holds_alternative<RestartBroker>(step.action));
+    if (const auto* restore = std::get_if<RestoreLeaders>(&step.action)) world.elect(*restore);
+    world.tick();
+  }
+  EXPECT_EQ(step.status->done, 1);
+  EXPECT_EQ(step.status->window_opens, "2026-01-02T02:00:00Z");
+  // One that does not serve anyway is not spared by waiting.
+  auto& broken = world.nodes.at(first == 2 ? 1 : 2);
+  broken.ready = false;
+  broken.problem = "CrashLoopBackOff: no";
+  step = world.plan(0);
+  EXPECT_TRUE(std::holds_alternative<RestartBroker>(step.action));
 }
 
 TEST(Roller, BrokersGoBeforeControllersAndTheLeaderOfTheQuorumLast) {

@@ -5,6 +5,7 @@
 #include "operator/model/names.h"
 #include "operator/plan/cluster_plan.h"
 #include "operator/plan/common.h"
+#include "operator/plan/progress.h"
 
 namespace op::plan {
 
@@ -249,6 +250,41 @@ Ids newcomers(const ClusterInput& in, const std::optional<api::ScaleStatus>& bef
   return out;
 }
 
+/// More than this and the whole of a spreading is not computed anew for every look at it.
+constexpr std::size_t kPartitionsForecast = 20'000;
+
+/// What is still to be copied, as far as it can be known; 0: it cannot.
+std::int64_t bytes_left(const ClusterInput& in) {
+  if (in.bytes.empty()) return 0;
+  std::int64_t out = 0;
+  std::size_t partitions = 0;
+  each_partition(
+      in, [&](const std::string& topic, std::int32_t index, const PartitionRegistration& p) {
+        ++partitions;
+        std::int64_t copies = static_cast<std::int64_t>(p.adding_replicas.size());
+        if (!is_moving(p))
+          copies = std::count_if(p.replicas.begin(), p.replicas.end(),
+                                 [&](BrokerId id) { return in.leaving.contains(id.value); });
+        out += copies * bytes_of(in.bytes, topic, index);
+      });
+  const bool spreads =
+      in.leaving.empty() && in.cluster.spec.rebalance.on_scale == api::OnScale::kAuto;
+  if (!spreads || partitions > kPartitionsForecast) return out;
+  Balancer balancer(*in.image, in.leaving, in.bytes);
+  balancer.even_replicas();
+  for (const Balancer::Change& change : balancer.changes()) out += change.bytes;
+  return out;
+}
+
+/// Progress in bytes where they are known, else in partitions.
+void estimate_end(const ClusterInput& in, const api::ScaleStatus& before, api::ScaleStatus& out) {
+  if (out.total == 0) return;
+  if (out.started_at.empty()) out.started_at = in.now;
+  if (out.moved == before.moved && out.moved_bytes == before.moved_bytes) return;
+  out.eta = out.total_bytes > 0 ? estimate(out.moved_bytes, out.total_bytes, out.started_at, in.now)
+                                : estimate(out.moved, out.total, out.started_at, in.now);
+}
+
 std::optional<api::ScaleStatus> to_status(const ClusterInput& in, const Ids& joining,
                                           const Ids& leaving, std::int64_t left,
                                           const std::string& waiting_for) {
@@ -257,11 +293,16 @@ std::optional<api::ScaleStatus> to_status(const ClusterInput& in, const Ids& joi
   const auto same = [](const std::vector<std::int32_t>& a, const Ids& b) {
     return Ids(a.begin(), a.end()) == b;
   };
-  if (!same(out.joining, joining) || !same(out.leaving, leaving)) out.total = 0;
+  if (!same(out.joining, joining) || !same(out.leaving, leaving)) out = api::ScaleStatus{};
+  const api::ScaleStatus before = out;
   out.joining.assign(joining.begin(), joining.end());
   out.leaving.assign(leaving.begin(), leaving.end());
   out.total = std::max(out.total, left);
   out.moved = out.total - left;
+  const std::int64_t bytes = in.image && in.synced && left > 0 ? bytes_left(in) : 0;
+  out.total_bytes = std::max(out.total_bytes, bytes);
+  if (!in.bytes.empty()) out.moved_bytes = out.total_bytes - bytes;
+  estimate_end(in, before, out);
   out.waiting_for = waiting_for;
   return out;
 }
@@ -367,7 +408,9 @@ std::string activity_of(const api::ClusterStatus& status) {
   const auto part = [](std::int64_t done, std::int64_t total) {
     return " " + std::to_string(done) + "/" + std::to_string(total);
   };
-  if (status.roll) return "Rolling" + part(status.roll->done, status.roll->total);
+  if (status.roll)
+    return (status.roll->window_opens.empty() ? "Rolling" : "Waiting") +
+           part(status.roll->done, status.roll->total);
   if (!status.scale) return "";
   const bool drains = !status.scale->leaving.empty();
   if (status.scale->total == 0) return drains ? "Draining" : "Spreading";

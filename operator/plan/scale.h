@@ -48,8 +48,8 @@ inline constexpr std::size_t kMovesAtOnce = 20;
 /// the image: an operator that starts anew goes on.
 ScaleStep plan_scale(const ClusterInput& in);
 
-/// "Rolling 2/3", "Draining 12/36", "Spreading 3/8", "Spreading" while it is not known yet how much
-/// there is to do; "" at rest.
+/// "Rolling 2/3", "Waiting 2/3" for a maintenance window, "Draining 12/36", "Spreading 3/8",
+/// "Spreading" while it is not known yet how much there is to do; "" at rest.
 std::string activity_of(const api::ClusterStatus& status);
 
 }  // namespace op::plan
