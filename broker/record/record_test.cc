@@ -3,6 +3,7 @@
 #include <fstream>
 #include <map>
 
+#include "broker/record/aborted_transactions.h"
 #include "broker/record/batch_builder.h"
 #include "broker/record/control_batch.h"
 #include "broker/record/record_iterator.h"
@@ -202,6 +203,26 @@ TEST(RecordIterator, CutAndLyingRecordsAreErrorsNotCrashes) {
       }
     }
   }
+}
+
+TEST(AbortedTransactions, CoverWhatTheirProducerWroteUntilTheMarker) {
+  const auto batch = [](Offset base, std::int64_t producer) {
+    BatchBuilder builder({.base_offset = base,
+                          .producer_id = ProducerId{producer},
+                          .producer_epoch = ProducerEpoch{0},
+                          .base_sequence = 0,
+                          .transactional = true});
+    builder.add(0, "k", "v");
+    return Batch{builder.build().value()};
+  };
+  const Slice abort = make_txn_marker({ControlType::kAbort, ProducerId{7}, ProducerEpoch{0}}, 0);
+  AbortedTransactions aborted({{7, 20}, {7, 10}});
+  EXPECT_FALSE(aborted.covers(batch(Offset{5}, 7))) << "an earlier transaction, committed";
+  EXPECT_TRUE(aborted.covers(batch(Offset{10}, 7)));
+  EXPECT_FALSE(aborted.covers(batch(Offset{11}, 8))) << "of somebody else";
+  EXPECT_FALSE(aborted.covers(Batch{abort}));
+  EXPECT_FALSE(aborted.covers(batch(Offset{13}, 7))) << "the next transaction";
+  EXPECT_TRUE(aborted.covers(batch(Offset{20}, 7)));
 }
 
 }  // namespace

@@ -186,7 +186,7 @@ Result<void> Consumer::take(const TopicPartition& name, const Partition& partiti
   if (code != ErrorCode::kNone) return on_trouble({code, {}});
   heard_at_ = std::chrono::steady_clock::now();
   if (!partition.records || partition.records->empty()) return {};
-  std::vector<Aborted> aborted;
+  std::vector<broker::record::AbortedTransaction> aborted;
   if (options_.read_committed && partition.aborted_transactions)
     for (const auto& entry : *partition.aborted_transactions)
       aborted.push_back({entry.producer_id, entry.first_offset});

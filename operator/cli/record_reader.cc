@@ -1,10 +1,9 @@
 #include "operator/cli/record_reader.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "broker/record/aborted_transactions.h"
 #include "broker/record/batch.h"
-#include "broker/record/control_batch.h"
 #include "broker/record/record_iterator.h"
 #include "operator/cli/text.h"
 
@@ -19,41 +18,14 @@ std::optional<std::string> text_of(const std::optional<record::Bytes>& bytes) {
   return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
 }
 
-/// Whose transaction is open and will be aborted, batch after batch.
-class AbortedTransactions {
- public:
-  explicit AbortedTransactions(std::vector<Aborted> all) : all_(std::move(all)) {
-    std::sort(all_.begin(), all_.end(),
-              [](const auto& a, const auto& b) { return a.first_offset < b.first_offset; });
-  }
-
-  bool covers(const record::Batch& batch) {
-    const record::BatchHeader header = batch.header();
-    while (next_ < all_.size() && all_[next_].first_offset <= header.last_offset().value)
-      open_.insert(all_[next_++].producer_id);
-    const std::int64_t producer = header.producer_id().value;
-    if (header.is_control()) {
-      const auto marker = record::parse_txn_marker(batch);
-      if (marker.ok() && *marker && (*marker)->type == record::ControlType::kAbort)
-        open_.erase(producer);
-      return false;
-    }
-    return header.is_transactional() && open_.contains(producer);
-  }
-
- private:
-  std::vector<Aborted> all_;
-  std::size_t next_ = 0;
-  std::set<std::int64_t> open_;
-};
-
 }  // namespace
 
 Result<ReadResult> read_fetched(const broker::TopicPartition& partition, const broker::Slice& bytes,
-                                std::int64_t from, std::vector<Aborted> aborted) {
+                                std::int64_t from,
+                                std::vector<record::AbortedTransaction> aborted) {
   ReadResult out;
   out.next_offset = from;
-  AbortedTransactions transactions(std::move(aborted));
+  record::AbortedTransactions transactions(std::move(aborted));
   record::BatchReader batches(bytes);
   while (true) {
     ASSIGN_OR_RETURN(const std::optional<record::Batch> batch, batches.next());

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "broker/common/result.h"
 #include "broker/common/slice.h"
 #include "broker/common/time.h"
+#include "broker/record/aborted_transactions.h"
 
 namespace op::cli {
 
@@ -25,12 +25,6 @@ struct ReadRecord {
   bool operator==(const ReadRecord&) const = default;
 };
 
-/// A producer whose transaction, begun at this offset, was aborted.
-struct Aborted {
-  std::int64_t producer_id = 0;
-  std::int64_t first_offset = 0;
-};
-
 struct ReadResult {
   std::vector<ReadRecord> records;
   std::int64_t next_offset = 0;  // where to go on
@@ -41,7 +35,7 @@ struct ReadResult {
 /// and those of the codecs.
 broker::Result<ReadResult> read_fetched(const broker::TopicPartition& partition,
                                         const broker::Slice& bytes, std::int64_t from,
-                                        std::vector<Aborted> aborted);
+                                        std::vector<broker::record::AbortedTransaction> aborted);
 
 /// As one line of JSON. Bytes that are no UTF-8 are replaced.
 std::string record_json(const ReadRecord& record);
