@@ -37,6 +37,15 @@ enum class Defect : std::uint8_t {
   // coordinator
   kOffsetsNotLoaded,   // a new coordinator does not read what the last one wrote
   kOffsetsAckedEarly,  // before they are committed
+  // transactions
+  kUnstableRead,           // read_committed consumers get what is still open
+  kAbortsNotIndexed,       // or are not told what was aborted
+  kTransactionUnverified,  // old clients write to partitions that the coordinator does not know
+  kFencedMayCommit,        // a producer that was replaced ends the transaction of the new one
+  kMarkersGivenUp,         // a marker that was refused is not tried again
+  kDecisionNotResumed,     // a new coordinator does not write the markers that the last one owed
+  kPendingOffsetsInForce,  // offsets of a transaction count before it is committed
+  kAbortedOffsetsInForce,  // and if it is aborted
 };
 
 #ifdef MILLRACE_DEFECTS

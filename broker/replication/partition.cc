@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 
 namespace broker::replication {
@@ -22,7 +23,7 @@ std::optional<LeaderEpoch> Partition::leader_epoch() const {
 }
 
 Offset Partition::last_stable_offset() {
-  if (!log_) return high_watermark_;
+  if (!log_ || has_defect(Defect::kUnstableRead)) return high_watermark_;
   const std::optional<Offset> unstable = log_->first_unstable_offset(high_watermark_);
   if (!unstable) return high_watermark_;
   return std::min(std::max(*unstable, log_->log_start_offset()), high_watermark_);

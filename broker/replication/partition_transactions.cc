@@ -1,6 +1,7 @@
 // The part of Partition that lets transactions in, and closes them (KIP-890).
 #include <utility>
 
+#include "broker/common/defect.h"
 #include "broker/record/batch.h"
 #include "broker/record/control_batch.h"
 #include "broker/replication/partition.h"
@@ -76,7 +77,8 @@ void Partition::verify_transaction(TransactionCheck check, PartitionHost::Verifi
   const Result<void> leads = check_leader(std::nullopt);
   if (!leads.ok()) return done(leads.code());
   if (log_->producers().has_open_transaction(check.producer_id, check.producer_epoch) ||
-      (!settings_.verify_transactions && !check.add_partition))
+      ((!settings_.verify_transactions || has_defect(Defect::kTransactionUnverified)) &&
+       !check.add_partition))
     return done(ErrorCode::kNone);
   const auto known = verifications_.find(check.producer_id);
   if (known != verifications_.end()) {
@@ -139,7 +141,8 @@ void Partition::end_verifications(ErrorCode reason) {
 bool Partition::is_verified(const Slice& records) const {
   const auto header = transactional_header(records);
   if (!header || !settings_.verify_transactions) return true;
-  if (log_->producers().has_open_transaction(header->producer_id(), header->producer_epoch()))
+  if (log_->producers().has_open_transaction(header->producer_id(), header->producer_epoch()) ||
+      has_defect(Defect::kTransactionUnverified))
     return true;
   const auto at = verifications_.find(header->producer_id());
   return at != verifications_.end() && at->second.verified &&

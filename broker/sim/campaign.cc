@@ -8,6 +8,7 @@
 #include "broker/sim/history.h"
 #include "broker/sim/nemesis.h"
 #include "broker/sim/replicas.h"
+#include "broker/sim/transactor.h"
 #include "broker/sim/watch.h"
 #include "broker/sim/workload.h"
 
@@ -18,6 +19,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr const char* kTopic = "orders";
+constexpr const char* kTransactionalTopic = "payments";
+constexpr std::int32_t kFirstTransactor = 100;  // producers' numbers below are not transactional
 constexpr Duration kToStart = seconds(60);
 constexpr Duration kToBecomeWhole = seconds(90);
 constexpr Duration kBetweenLooks = milliseconds(500);
@@ -33,6 +36,7 @@ class Run {
 
  private:
   void start_clients();
+  void start_transactors();
   void look_again();
   void proceed(Duration time);
   bool wait_until_nothing_is_missing(Duration limit);
@@ -50,12 +54,16 @@ class Run {
   Watch watch_;
   Router router_;
   ClientContext context_;
+  Transactions transactions_{history_};
+  ClientContext transactional_;
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::vector<std::unique_ptr<OffsetKeeper>> keepers_;
+  std::vector<std::unique_ptr<Transactor>> transactors_;
+  std::unique_ptr<Reader> committed_reader_;           // null: there are no transactors
   std::unique_ptr<Administrator> administrator_;       // null: nobody changes anything
   std::map<std::string, std::string> quorum_leaders_;  // by epoch, which run of which node
-  bool topic_is_there_ = false;
+  int topics_missing_ = 0;
 };
 
 Run::Run(const Plan& plan, const TraceSink& trace)
@@ -65,7 +73,9 @@ Run::Run(const Plan& plan, const TraceSink& trace)
       watch_(cluster_, history_),
       router_(cluster_.clients().main(), cluster_.clients().transport(), "simulated",
               cluster_.bootstrap(), plan.seed + 5),
-      context_{cluster_.clients().main(), router_, history_, kTopic} {
+      context_{cluster_.clients().main(), router_, history_, kTopic},
+      transactional_{cluster_.clients().main(), router_, history_, kTransactionalTopic,
+                     &transactions_} {
   auto& scheduler = cluster_.scheduler();
   set_log_level(LogLevel::kInfo);
   if (trace != nullptr) {
@@ -109,14 +119,35 @@ void Run::start_clients() {
   }
   if (plan_.administration)
     administrator_ = std::make_unique<Administrator>(context_, plan_, rng.next());
+  if (plan_.transactors > 0) start_transactors();
+  ++topics_missing_;
   cluster_.clients().main().post([this] {
     create_topic(context_, plan_.partitions, std::min(3, plan_.nodes), plan_.nodes >= 3 ? 2 : 1,
                  [this] {
-                   topic_is_there_ = true;
+                   --topics_missing_;
                    for (const auto& producer : producers_) producer->start();
                    for (const auto& reader : readers_) reader->start();
                    for (const auto& keeper : keepers_) keeper->start();
                    if (administrator_ != nullptr) administrator_->start();
+                 });
+  });
+}
+
+void Run::start_transactors() {
+  Rng rng(plan_.seed + 77);
+  for (int i = 0; i < plan_.transactors; ++i) {
+    transactors_.push_back(std::make_unique<Transactor>(
+        transactional_, kFirstTransactor + i, plan_.partitions, plan_.pause_between_batches,
+        plan_.old_transactors, rng.next()));
+  }
+  committed_reader_ = std::make_unique<Reader>(transactional_, plan_.partitions, rng.next());
+  ++topics_missing_;
+  cluster_.clients().main().post([this] {
+    create_topic(transactional_, plan_.partitions, std::min(3, plan_.nodes),
+                 plan_.nodes >= 3 ? 2 : 1, [this] {
+                   --topics_missing_;
+                   for (const auto& transactor : transactors_) transactor->start();
+                   committed_reader_->start();
                  });
   });
 }
@@ -170,7 +201,7 @@ std::string Run::missing() const {
   for (const auto& node : cluster_.nodes()) {
     if (!node->up()) text += fmt::format(" n{} serves;", node->id());
   }
-  if (!topic_is_there_) text += " the topic is there;";
+  if (topics_missing_ > 0) text += " the topics are there;";
   if (!context_.stop) return text;
   for (std::size_t i = 0; i < producers_.size(); ++i) {
     if (!producers_[i]->idle()) text += fmt::format(" producer {} is acknowledged;", i);
@@ -178,14 +209,19 @@ std::string Run::missing() const {
   for (std::size_t i = 0; i < keepers_.size(); ++i) {
     if (!keepers_[i]->idle()) text += fmt::format(" group {} sees its offset;", i);
   }
-  for (const auto& reader : readers_) {
-    for (int p = 0; p < plan_.partitions; ++p) {
-      const Offset end = history_.acknowledged_end({kTopic, p});
-      if (reader->position(p) >= end) continue;
-      text += fmt::format(" partition {} is read from {} to {};", p, reader->position(p).value,
-                          end.value);
-    }
+  for (std::size_t i = 0; i < transactors_.size(); ++i) {
+    if (!transactors_[i]->idle()) text += fmt::format(" transactor {} is through;", i);
   }
+  const auto add_reader = [&](const Reader& reader, const ClientContext& context) {
+    for (int p = 0; p < plan_.partitions; ++p) {
+      if (reader.at_end(p)) continue;
+      text += fmt::format(" {}-{} is read from {} to {} and no transaction is open;", context.topic,
+                          p, reader.position(p).value,
+                          history_.acknowledged_end({context.topic, p}).value);
+    }
+  };
+  for (const auto& reader : readers_) add_reader(*reader, context_);
+  if (committed_reader_ != nullptr) add_reader(*committed_reader_, transactional_);
   return text;
 }
 
@@ -197,11 +233,14 @@ Report Run::execute() {
     nemesis_.start();
     proceed(plan_.storm);
     nemesis_.end();
-    context_.stop = true;
+    context_.stop = transactional_.stop = true;
     (void)wait_until_nothing_is_missing(kToBecomeWhole);
     if (!failed()) history_.check_all_was_read();
+    if (!failed()) transactions_.check();
     if (!failed()) proceed(seconds(10));
     if (!failed()) check_replicas(cluster_, kTopic, plan_.partitions, history_);
+    if (!failed() && plan_.transactors > 0)
+      check_replicas(cluster_, kTransactionalTopic, plan_.partitions, history_);
   }
   Report report;
   report.seed = plan_.seed;
@@ -217,6 +256,8 @@ Report Run::execute() {
   report.acknowledged = history_.counts().acknowledged;
   report.read = history_.counts().read;
   report.commits = history_.counts().commits;
+  report.committed_transactions = transactions_.counts().committed;
+  report.aborted_transactions = transactions_.counts().aborted;
   return report;
 }
 

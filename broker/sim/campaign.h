@@ -18,6 +18,7 @@ struct Report {
   Duration simulated{};
   std::uint64_t trace_hash = 0;
   std::uint64_t events = 0, faults = 0, acknowledged = 0, read = 0, commits = 0;
+  std::uint64_t committed_transactions = 0, aborted_transactions = 0;
 };
 
 /// A readable line for each thing that happens.

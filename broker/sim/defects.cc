@@ -24,6 +24,14 @@ const std::vector<PlantedDefect>& planted_defects() {
       {Defect::kIsrTooEarly, "the ISR is joined too early"},
       {Defect::kOffsetsNotLoaded, "offsets are not loaded"},
       {Defect::kOffsetsAckedEarly, "offsets are acknowledged before they are committed"},
+      {Defect::kUnstableRead, "open transactions are read"},
+      {Defect::kAbortsNotIndexed, "aborted transactions are read"},
+      {Defect::kTransactionUnverified, "a transaction that its coordinator does not know"},
+      {Defect::kFencedMayCommit, "a producer that was replaced commits"},
+      {Defect::kMarkersGivenUp, "markers are not tried again"},
+      {Defect::kDecisionNotResumed, "a new coordinator forgets what was decided"},
+      {Defect::kPendingOffsetsInForce, "offsets of open transactions are in force"},
+      {Defect::kAbortedOffsetsInForce, "offsets of aborted transactions are in force"},
   };
   return all;
 }

@@ -85,15 +85,23 @@ void History::read(const TopicPartition& tp, Offset offset, Offset expected, Rec
   last = id.number;
 }
 
-void History::high_watermark(const TopicPartition& partition, LeaderEpoch epoch,
-                             Offset high_watermark) {
-  Offset& known =
-      partitions_[partition].high_watermarks.try_emplace(epoch, high_watermark).first->second;
-  if (high_watermark < known)
-    violation("the high watermark of " + at(partition, known) + " fell to " +
-              std::to_string(high_watermark.value) + " within leader epoch " +
-              std::to_string(epoch.value));
-  known = high_watermark;
+void History::never_falls(std::map<LeaderEpoch, Offset>& known_by_epoch, const char* what,
+                          const TopicPartition& tp, LeaderEpoch epoch, Offset offset) {
+  Offset& known = known_by_epoch.try_emplace(epoch, offset).first->second;
+  if (offset < known)
+    violation(std::string("the ") + what + " of " + at(tp, known) + " fell to " +
+              std::to_string(offset.value) + " within leader epoch " + std::to_string(epoch.value));
+  known = offset;
+}
+
+void History::high_watermark(const TopicPartition& partition, LeaderEpoch epoch, Offset offset) {
+  never_falls(partitions_[partition].high_watermarks, "high watermark", partition, epoch, offset);
+}
+
+void History::last_stable_offset(const TopicPartition& partition, LeaderEpoch epoch,
+                                 Offset offset) {
+  never_falls(partitions_[partition].last_stable_offsets, "last stable offset", partition, epoch,
+              offset);
 }
 
 void History::out_of_range(const TopicPartition& tp, Offset offset) {

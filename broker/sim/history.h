@@ -38,6 +38,8 @@ class History {
 
   /// A leader of that epoch told a consumer how far records are committed.
   void high_watermark(const TopicPartition& partition, LeaderEpoch epoch, Offset high_watermark);
+  /// And how far no transaction is open.
+  void last_stable_offset(const TopicPartition& partition, LeaderEpoch epoch, Offset offset);
 
   /// A group's offset, committed by one client with growing values.
   void commit_started(const std::string& group, std::int64_t value);
@@ -65,14 +67,17 @@ class History {
   struct Partition {
     std::vector<std::optional<RecordId>> acknowledged, read;  // by offset
     std::map<RecordId, Offset> where;
-    std::map<std::int32_t, std::int64_t> last_number;  // by producer, in the order of the log
-    std::map<LeaderEpoch, Offset> high_watermarks;     // the last that was told
+    std::map<std::int32_t, std::int64_t> last_number;   // by producer, in the order of the log
+    std::map<LeaderEpoch, Offset> high_watermarks;      // the last that was told
+    std::map<LeaderEpoch, Offset> last_stable_offsets;  // likewise
   };
   struct Group {
     std::vector<std::int64_t> acknowledged;               // growing
     std::map<std::string, std::int64_t> acknowledged_by;  // by node, the last one
     std::vector<std::int64_t> open;                       // values whose commit may still happen
   };
+  void never_falls(std::map<LeaderEpoch, Offset>& known_by_epoch, const char* what,
+                   const TopicPartition& tp, LeaderEpoch epoch, Offset offset);
   bool place(Partition& partition, const TopicPartition& tp, Offset offset, RecordId id,
              const char* who);
 

@@ -76,5 +76,8 @@ int main(int argc, char** argv) {
       static_cast<unsigned long long>(result.acknowledged),
       static_cast<unsigned long long>(result.read), static_cast<unsigned long long>(result.commits),
       static_cast<unsigned long long>(result.events));
+  std::printf("%llu transactions committed, %llu aborted\n",
+              static_cast<unsigned long long>(result.committed_transactions),
+              static_cast<unsigned long long>(result.aborted_transactions));
   return result.failed > 0 ? 1 : 0;
 }

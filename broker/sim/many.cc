@@ -27,9 +27,12 @@ struct Message {
     report.acknowledged = acknowledged;
     report.read = read;
     report.commits = commits;
+    report.committed_transactions = committed_transactions;
+    report.aborted_transactions = aborted_transactions;
     return report;
   }
-  std::uint64_t seed, trace_hash, events, faults, acknowledged, read, commits;
+  std::uint64_t seed, trace_hash, events, faults, acknowledged, read, commits,
+      committed_transactions, aborted_transactions;
   std::int64_t simulated;
   std::uint64_t violation_bytes;  // 0: none
 };
@@ -116,9 +119,17 @@ class Many {
       if (options_.nodes > 0) plan.nodes = options_.nodes;
       const Report report = run(plan);
       const std::string violation = report.violation.value_or("");
-      const Message message{report.seed,    report.trace_hash,        report.events,
-                            report.faults,  report.acknowledged,      report.read,
-                            report.commits, report.simulated.count(), violation.size()};
+      const Message message{report.seed,
+                            report.trace_hash,
+                            report.events,
+                            report.faults,
+                            report.acknowledged,
+                            report.read,
+                            report.commits,
+                            report.committed_transactions,
+                            report.aborted_transactions,
+                            report.simulated.count(),
+                            violation.size()};
       write_all(fd, &message, sizeof message);
       write_all(fd, violation.data(), violation.size());
     }
@@ -178,6 +189,8 @@ class Many {
     result_.acknowledged += report.acknowledged;
     result_.read += report.read;
     result_.commits += report.commits;
+    result_.committed_transactions += report.committed_transactions;
+    result_.aborted_transactions += report.aborted_transactions;
     result_.events += report.events;
     on_report_(report);
   }

@@ -33,6 +33,8 @@ Plan draw_plan(std::uint64_t seed) {
   plan.slow_disks = often();
   plan.clock_skew = rng.below(4) == 0;
   plan.administration = rng.below(2) == 0;
+  plan.transactors = static_cast<int>(rng.below(3));
+  plan.old_transactors = rng.below(2) == 0;
   return plan;
 }
 
@@ -41,6 +43,8 @@ std::string describe(const Plan& plan) {
       fmt::format("seed {}: {} nodes of {} cores, {} partitions, {} producers, {} s with",
                   plan.seed, plan.nodes, plan.cores, plan.partitions, plan.producers,
                   std::chrono::duration_cast<std::chrono::seconds>(plan.storm).count());
+  if (plan.transactors > 0)
+    text += fmt::format(" {} {}transactors", plan.transactors, plan.old_transactors ? "old " : "");
   const auto add = [&text](bool wanted, const char* what) {
     if (wanted) text += std::string(" ") + what;
   };

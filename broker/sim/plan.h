@@ -17,6 +17,8 @@ struct Plan {
   int producers = 2;
   int readers = 1;
   int groups = 1;
+  int transactors = 0;           // transactional producers, on a topic of their own
+  bool old_transactors = false;  // as before KIP-890
   Duration pause_between_batches = std::chrono::milliseconds(400);  // of a producer, at most
   Duration storm = std::chrono::seconds(300);                       // with faults
   Duration calm = std::chrono::seconds(30);                         // between faults, on average

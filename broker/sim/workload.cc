@@ -1,21 +1,18 @@
 #include "broker/sim/workload.h"
 
-#include "broker/protocol/messages/create_topics_request.h"
-#include "broker/protocol/messages/create_topics_response.h"
+#include <algorithm>
+
 #include "broker/protocol/messages/fetch_request.h"
 #include "broker/protocol/messages/fetch_response.h"
-#include "broker/protocol/messages/find_coordinator_request.h"
-#include "broker/protocol/messages/find_coordinator_response.h"
 #include "broker/protocol/messages/init_producer_id_request.h"
 #include "broker/protocol/messages/init_producer_id_response.h"
 #include "broker/protocol/messages/offset_commit_request.h"
 #include "broker/protocol/messages/offset_commit_response.h"
-#include "broker/protocol/messages/offset_fetch_request.h"
-#include "broker/protocol/messages/offset_fetch_response.h"
 #include "broker/protocol/messages/produce_request.h"
 #include "broker/protocol/messages/produce_response.h"
 #include "broker/record/batch_builder.h"
 #include "broker/record/record_iterator.h"
+#include "broker/sim/transactions.h"
 
 namespace broker::sim {
 namespace {
@@ -24,43 +21,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kRequestTimeout = seconds(4);
-constexpr Duration kMaxBackoff = milliseconds(400);
-
-Duration draw(Rng& rng, Duration max) {
-  return microseconds(rng.below(
-      static_cast<std::uint64_t>(std::chrono::duration_cast<microseconds>(max).count()) + 1));
-}
-
 }  // namespace
-
-void create_topic(ClientContext& context, int partitions, int replicas, int min_insync, Task done) {
-  protocol::CreateTopicsRequest request;
-  protocol::CreateTopicsRequest::CreatableTopic topic;
-  topic.name = context.topic;
-  topic.num_partitions = partitions;
-  topic.replication_factor = static_cast<std::int16_t>(replicas);
-  topic.configs.push_back({"min.insync.replicas", std::to_string(min_insync)});
-  request.topics.push_back(std::move(topic));
-  request.timeout_ms = 3000;
-  const io::Endpoint node = context.router.any_node();
-  context.router.call<protocol::CreateTopicsRequest>(
-      node, std::move(request),
-      [=, &context, done = std::move(done)](Result<protocol::CreateTopicsResponse> r) mutable {
-        const auto error = r.ok() ? static_cast<ErrorCode>(r->topics.front().error_code) : r.code();
-        if (error == ErrorCode::kNone || error == ErrorCode::kTopicAlreadyExists) return done();
-        if (error == ErrorCode::kInvalidConfig) {
-          return context.history.violation("the topic is refused: " +
-                                           r->topics.front().error_message.value_or(""));
-        }
-        if (!r.ok()) context.router.forget(node);
-        context.strand.call_after(
-            milliseconds(300), [=, &context, done = std::move(done)]() mutable {
-              create_topic(context, partitions, replicas, min_insync, std::move(done));
-            });
-      },
-      kRequestTimeout);
-}
 
 // ---- producer
 
@@ -177,6 +138,12 @@ Reader::Reader(ClientContext& context, int partitions, std::uint64_t seed)
   for (int i = 0; i < partitions; ++i) lanes_.push_back({i});
 }
 
+bool Reader::at_end(std::int32_t partition) const {
+  const Lane& lane = lanes_[static_cast<std::size_t>(partition)];
+  return lane.sees_all &&
+         lane.position >= context_.history.acknowledged_end({context_.topic, partition});
+}
+
 void Reader::start() {
   for (Lane& lane : lanes_) again(lane, kMaxBackoff, true);
 }
@@ -195,6 +162,7 @@ void Reader::fetch(Lane& lane) {
   request.max_wait_ms = 1000;
   request.min_bytes = 1;
   request.max_bytes = 1 << 20;
+  request.isolation_level = context_.transactions != nullptr ? 1 : 0;
   protocol::FetchRequest::FetchPartition partition;
   partition.partition = lane.partition;
   partition.fetch_offset = lane.position.value;
@@ -218,16 +186,25 @@ void Reader::fetch(Lane& lane) {
           return context_.history.out_of_range({context_.topic, lane.partition}, lane.position);
         }
         if (error != ErrorCode::kNone) return again(lane, kMaxBackoff, true);
-        context_.history.high_watermark({context_.topic, lane.partition}, epoch,
-                                        Offset{data.high_watermark});
-        if (data.records && !take(lane, *data.records)) return;
+        const TopicPartition tp{context_.topic, lane.partition};
+        context_.history.high_watermark(tp, epoch, Offset{data.high_watermark});
+        context_.history.last_stable_offset(tp, epoch, Offset{data.last_stable_offset});
+        lane.sees_all = data.last_stable_offset == data.high_watermark;
+        std::vector<record::AbortedTransaction> aborted;
+        if (data.aborted_transactions) {
+          for (const auto& each : *data.aborted_transactions)
+            aborted.push_back({each.producer_id, each.first_offset});
+        }
+        if (data.records && !take(lane, *data.records, std::move(aborted))) return;
         again(lane, milliseconds(data.records && !data.records->empty() ? 20 : 1), false);
       },
       kRequestTimeout);
 }
 
-bool Reader::take(Lane& lane, const Slice& records) {
+bool Reader::take(Lane& lane, const Slice& records,
+                  std::vector<record::AbortedTransaction> aborted) {
   const TopicPartition tp{context_.topic, lane.partition};
+  record::AbortedTransactions transactions(std::move(aborted));
   record::BatchReader reader(records);
   while (true) {
     const auto batch = reader.next();
@@ -236,6 +213,12 @@ bool Reader::take(Lane& lane, const Slice& records) {
       context_.history.violation(to_string(tp) +
                                  ": a corrupt batch was served: " + good.error().detail);
       return false;
+    }
+    const bool is_aborted = transactions.covers(**batch);
+    const auto header = (*batch)->header();
+    if (header.is_control() || is_aborted) {
+      lane.position = std::max(lane.position, header.next_offset());
+      continue;
     }
     auto records_of_batch = record::RecordIterator::open(**batch);
     while (records_of_batch.ok()) {
@@ -249,6 +232,7 @@ bool Reader::take(Lane& lane, const Slice& records) {
         return false;
       }
       context_.history.read(tp, (*record)->offset, lane.position, *id);
+      if (context_.transactions != nullptr) context_.transactions->read(tp, *id);
       lane.position = (*record)->offset + 1;
     }
   }
@@ -281,21 +265,11 @@ void OffsetKeeper::step() {
 }
 
 void OffsetKeeper::find_coordinator() {
-  protocol::FindCoordinatorRequest request;
-  request.coordinator_keys = {group_};
-  const io::Endpoint node = context_.router.any_node();
-  context_.router.call<protocol::FindCoordinatorRequest>(
-      node, std::move(request),
-      [this, node](Result<protocol::FindCoordinatorResponse> response) {
-        if (!response.ok()) context_.router.forget(node);
-        if (response.ok() && !response->coordinators.empty() &&
-            response->coordinators.front().error_code == 0) {
-          const auto& found = response->coordinators.front();
-          coordinator_ = io::Endpoint{found.host, static_cast<std::uint16_t>(found.port)};
-        }
-        again(false);
-      },
-      kRequestTimeout);
+  sim::find_coordinator(context_, CoordinatorType::kGroup, group_,
+                        [this](std::optional<io::Endpoint> found) {
+                          coordinator_ = std::move(found);
+                          again(false);
+                        });
 }
 
 void OffsetKeeper::commit() {
@@ -329,27 +303,13 @@ void OffsetKeeper::commit() {
 }
 
 void OffsetKeeper::look_up() {
-  protocol::OffsetFetchRequest request;
-  request.require_stable = true;
-  protocol::OffsetFetchRequest::OffsetFetchRequestGroup group;
-  group.group_id = group_;
-  const auto leader = context_.router.leader({context_.topic, 0});
-  group.topics->push_back({context_.topic, leader ? leader->topic_id : Uuid{}, {0}});
-  request.groups.push_back(std::move(group));
-  context_.router.call<protocol::OffsetFetchRequest>(
-      *coordinator_, std::move(request),
-      [this, node = *coordinator_](Result<protocol::OffsetFetchResponse> response) {
-        if (!response.ok() || response->groups.empty() ||
-            response->groups.front().error_code != 0 || response->groups.front().topics.empty()) {
-          return again(true);
-        }
-        const auto& partition = response->groups.front().topics.front().partitions.front();
-        if (partition.error_code != 0) return again(true);
-        look_first_ = !context_.history.offset_fetched(group_, partition.committed_offset,
-                                                       io::to_string(node));
-        again(look_first_);
-      },
-      kRequestTimeout);
+  fetch_group_offset(context_, *coordinator_, group_,
+                     [this, node = *coordinator_](std::optional<std::int64_t> offset) {
+                       if (!offset) return again(true);
+                       look_first_ =
+                           !context_.history.offset_fetched(group_, *offset, io::to_string(node));
+                       again(look_first_);
+                     });
 }
 
 }  // namespace broker::sim

@@ -5,22 +5,10 @@
 #include <vector>
 
 #include "broker/common/rng.h"
-#include "broker/sim/history.h"
-#include "broker/sim/router.h"
+#include "broker/record/aborted_transactions.h"
+#include "broker/sim/requests.h"
 
 namespace broker::sim {
-
-/// What the clients of a run share.
-struct ClientContext {
-  io::Strand& strand;
-  Router& router;
-  History& history;
-  std::string topic;
-  bool stop = false;  // nothing new is begun; what is under way goes on until it succeeds
-};
-
-/// Creates the topic, again and again until it is there.
-void create_topic(ClientContext& context, int partitions, int replicas, int min_insync, Task done);
 
 /// An idempotent producer with acks=all: one batch at a time for each partition, sent again until
 /// it is acknowledged.
@@ -57,7 +45,8 @@ class Producer {
   std::vector<Lane> lanes_;
 };
 
-/// Reads every partition from its beginning, and goes on.
+/// Reads every partition from its beginning, and goes on; with read_committed where transactions
+/// write.
 class Reader {
  public:
   Reader(ClientContext& context, int partitions, std::uint64_t seed);
@@ -65,16 +54,18 @@ class Reader {
   Offset position(std::int32_t partition) const {
     return lanes_[static_cast<std::size_t>(partition)].position;
   }
+  /// It has everything that was acknowledged, and no open transaction hides what follows.
+  bool at_end(std::int32_t partition) const;
 
  private:
   struct Lane {
     std::int32_t partition;
     Offset position{0};
-    std::int32_t last_epoch = -1;
+    bool sees_all = false;  // at the last answer
   };
   void fetch(Lane& lane);
   void again(Lane& lane, Duration max_pause, bool refresh);
-  bool take(Lane& lane, const Slice& records);
+  bool take(Lane& lane, const Slice& records, std::vector<record::AbortedTransaction> aborted);
 
   ClientContext& context_;
   Rng rng_;

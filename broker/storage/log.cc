@@ -120,6 +120,7 @@ Result<std::optional<TimestampOffset>> Log::max_timestamp() {
 Result<std::vector<AbortedTxn>> Log::aborted_transactions(Offset from, Offset to) {
   RETURN_IF_ERROR(guard());
   std::vector<AbortedTxn> found;
+  if (has_defect(Defect::kAbortsNotIndexed)) return found;
   for (auto it = segment_for(from); it != segments_.end(); ++it) {
     ASSIGN_OR_RETURN(const auto txns, it->second->aborted_transactions());
     for (const AbortedTxn& txn : txns) {

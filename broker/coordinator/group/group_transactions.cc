@@ -2,6 +2,7 @@
 #include <memory>
 #include <utility>
 
+#include "broker/common/defect.h"
 #include "broker/common/topic_name.h"
 #include "broker/coordinator/group/group_coordinator.h"
 #include "broker/coordinator/group/group_shard.h"
@@ -126,13 +127,15 @@ Result<void> GroupShard::replay_pending(TransactionalProducer producer, const Re
   }
   CommittedOffset offset = to_committed_offset(*value);
   offset.order = next_record_++;
+  if (has_defect(Defect::kPendingOffsetsInForce))
+    group(key.group).offsets[{key.topic, key.partition}] = offset;
   pending_.add(producer.id, key.group, {key.topic, key.partition}, std::move(offset));
   return {};
 }
 
 void GroupShard::replay_end(ProducerId producer, bool committed) {
   for (auto& [group_id, offsets] : pending_.take(producer)) {
-    if (!committed) continue;
+    if (!committed && !has_defect(Defect::kAbortedOffsetsInForce)) continue;
     for (auto& [at, offset] : offsets) {
       CommittedOffset& known = group(group_id).offsets[at];
       // A plain commit that came after this one knows better.

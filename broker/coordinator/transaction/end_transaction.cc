@@ -1,4 +1,5 @@
 // TransactionShard: from the decision to the last marker.
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/coordinator/transaction/records.h"
 #include "broker/coordinator/transaction/transaction_shard.h"
@@ -21,7 +22,8 @@ constexpr Verdict kPrepare{Verdict::Kind::kPrepare, ErrorCode::kNone};
 Verdict judge_same_epoch(const Transaction& current, const EndTransaction& request) {
   if (current.producer.id != request.producer.id)
     return refuse(ErrorCode::kInvalidProducerIdMapping);
-  if (current.producer.epoch != request.producer.epoch) return refuse(ErrorCode::kProducerFenced);
+  if (current.producer.epoch != request.producer.epoch && !has_defect(Defect::kFencedMayCommit))
+    return refuse(ErrorCode::kProducerFenced);
   switch (current.state) {
     case State::kOngoing:
       return kPrepare;
@@ -54,7 +56,9 @@ Verdict judge_bumped_epoch(const Transaction& current, const EndTransaction& req
   const bool repeated = repeated_over_ids || current.producer.epoch.value == asked.epoch.value + 1;
   switch (current.state) {
     case State::kOngoing:
-      return same_epoch ? kPrepare : refuse(ErrorCode::kProducerFenced);
+      return same_epoch || has_defect(Defect::kFencedMayCommit)
+                 ? kPrepare
+                 : refuse(ErrorCode::kProducerFenced);
     case State::kEmpty:
       if (!same_epoch) return refuse(ErrorCode::kProducerFenced);
       return request.commit ? refuse(ErrorCode::kInvalidTxnState) : kPrepare;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 
 namespace broker::coordinator::transaction {
@@ -175,6 +176,7 @@ bool MarkerSender::settle(Work& work, const TopicPartition& at, ErrorCode error)
       ++work.flying;  // never finished here
       return false;
     default:
+      if (has_defect(Defect::kMarkersGivenUp)) return false;
       log_debug("transaction", "a marker is tried again",
                 {{"transactional_id", work.work.transactional_id},
                  {"partition", to_string(at)},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/coordinator/transaction/records.h"
 
@@ -44,6 +45,7 @@ Result<void> TransactionShard::replay(const Record& record) {
 }
 
 void TransactionShard::on_loaded(const Now& now) {
+  if (has_defect(Defect::kDecisionNotResumed)) to_send_.clear();
   next_send_ = now.now;
   next_abort_check_ = now.now + options_.abort_check_interval;
   next_expiration_check_ = now.now + options_.expiration_check_interval;
