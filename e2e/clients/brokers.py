@@ -68,5 +68,11 @@ class Secured:
     def environment(self, prefix):
         return dict(os.environ, CLIENT_BOOTSTRAP=self.secure, CLIENT_CA=str(self.ca), CLIENT_PREFIX=prefix)
 
+    def client_properties(self):
+        """For Java's clients."""
+        return {"bootstrap.servers": self.secure, "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.jaas.config": f'{SCRAM_LOGIN[:-1]} username="admin" password="{USERS["admin"]}";',
+                "ssl.truststore.type": "PEM", "ssl.truststore.location": self.ca}
+
     def stop(self):
         self.broker.kill()
