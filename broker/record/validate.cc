@@ -70,15 +70,17 @@ class RecordWalk {
   /// The refusals, most important first, as Kafka answers them.
   Result<void> verdict(std::vector<RecordError>* out) {
     if (errors_.empty()) return {};
-    std::string text = errors_.front().message;
-    if (bad_timestamps_ < total_errors_) {
-      text = "One or more records have been rejected due to " + std::to_string(total_errors_) +
-             " record errors in total, the first: " + text;
-    }
+    const bool all_timestamps = bad_timestamps_ == total_errors_;
+    std::string text = all_timestamps
+                           ? "One or more records have been rejected due to invalid timestamp"
+                           : "One or more records have been rejected due to " +
+                                 std::to_string(total_errors_) +
+                                 " record errors in total, and only showing the first three errors "
+                                 "at most: " +
+                                 first_three();
     if (out) *out = std::move(errors_);
-    return Error{
-        bad_timestamps_ == total_errors_ ? ErrorCode::kInvalidTimestamp : ErrorCode::kInvalidRecord,
-        std::move(text)};
+    return Error{all_timestamps ? ErrorCode::kInvalidTimestamp : ErrorCode::kInvalidRecord,
+                 std::move(text)};
   }
 
  private:
@@ -87,14 +89,26 @@ class RecordWalk {
   void check(const RecordView& record, std::int32_t index) {
     max_timestamp_ = std::max(max_timestamp_, record.timestamp);
     if (rules_.compacted && !record.key && !header_.is_control()) {
-      add(index, "Compacted topic cannot accept message without key");
+      add(index, "Compacted topic cannot accept message without key in topic partition " +
+                     (rules_.partition ? to_string(*rules_.partition) : std::string("unknown")));
     } else if (record.timestamp != kNoTimestamp &&
                (record.timestamp < earliest_ || record.timestamp > latest_)) {
       ++bad_timestamps_;
-      add(index, "Timestamp " + std::to_string(record.timestamp) + " of record " +
-                     std::to_string(index) + " is out of range [" + std::to_string(earliest_) +
-                     ", " + std::to_string(latest_) + "]");
+      add(index, "Timestamp " + std::to_string(record.timestamp) + " of message with offset " +
+                     std::to_string(index) + " is out of range. The timestamp should be within [" +
+                     std::to_string(earliest_) + ", " + std::to_string(latest_) + "]");
     }
+  }
+
+  /// As Java prints a list of them.
+  std::string first_three() const {
+    std::string text = "[";
+    for (std::size_t i = 0; i < std::min<std::size_t>(errors_.size(), 3); ++i) {
+      text += (i == 0 ? "" : ", ");
+      text += "RecordError(batchIndex=" + std::to_string(errors_[i].batch_index) + ", message='" +
+              errors_[i].message + "')";
+    }
+    return text + "]";
   }
 
   void add(std::int32_t index, std::string message) {

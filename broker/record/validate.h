@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/common/ids.h"
 #include "broker/record/batch.h"
 #include "broker/record/codec.h"
 
@@ -29,6 +30,7 @@ struct ProduceRules {
   std::optional<Compression> compression;  // compression.type; nullopt = "producer"
   std::optional<int> compression_level;
   std::size_t max_decompressed_bytes = kDefaultMaxDecompressedBytes;
+  const TopicPartition* partition = nullptr;  // whose name refusals tell
 };
 
 /// Why one record was refused, as ProduceResponse v8+ carries it.

@@ -123,9 +123,14 @@ TEST(Validate, TimestampsOutsideTheWindowNameTheirRecords) {
   const ProduceRules rules{.timestamp_before_max_ms = 1000, .timestamp_after_max_ms = 1};
   const auto late = validate(batch_of(4), rules, &errors);  // kNow ... kNow + 3
   EXPECT_EQ(late.code(), ErrorCode::kInvalidTimestamp);
-  ASSERT_EQ(errors.size(), 2u);
-  EXPECT_EQ(errors[0].batch_index, 2);
-  EXPECT_EQ(errors[1].batch_index, 3);
+  EXPECT_EQ(late.error().detail, "One or more records have been rejected due to invalid timestamp");
+  const auto refusal = [](int i) {
+    return RecordError{i, "Timestamp " + std::to_string(kNow + i) + " of message with offset " +
+                              std::to_string(i) +
+                              " is out of range. The timestamp should be within [" +
+                              std::to_string(kNow - 1000) + ", " + std::to_string(kNow + 1) + "]"};
+  };
+  EXPECT_EQ(errors, (std::vector<RecordError>{refusal(2), refusal(3)}));
   EXPECT_EQ(validate(batch_of(1, {}, kNow - 1001), rules).code(), ErrorCode::kInvalidTimestamp);
   EXPECT_TRUE(validate(batch_of(1, {}, kNow - 1000), rules).ok());
   EXPECT_TRUE(validate(batch_of(1, {}, kNoTimestamp), rules).ok());
@@ -140,9 +145,16 @@ TEST(Validate, CompactedTopicsNeedKeys) {
     const Slice batch = builder.build().value();
     EXPECT_TRUE(validate(batch).ok());
     std::vector<RecordError> errors;
-    EXPECT_EQ(validate(batch, {.compacted = true}, &errors).code(), ErrorCode::kInvalidRecord);
-    ASSERT_EQ(errors.size(), 1u);
-    EXPECT_EQ(errors[0].batch_index, 1);
+    const TopicPartition orders{"orders", 3};
+    const auto refused = validate(batch, {.compacted = true, .partition = &orders}, &errors);
+    EXPECT_EQ(refused.code(), ErrorCode::kInvalidRecord);
+    const std::string why =
+        "Compacted topic cannot accept message without key in topic partition orders-3";
+    EXPECT_EQ(errors, (std::vector<RecordError>{{1, why}}));
+    EXPECT_EQ(refused.error().detail,
+              "One or more records have been rejected due to 1 record errors in total, and only "
+              "showing the first three errors at most: [RecordError(batchIndex=1, message='" +
+                  why + "')]");
   }
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 using record::ValidatedBatch;
 
-record::ProduceRules rules_of(const LogOptions& options, AppendOrigin origin) {
+record::ProduceRules rules_of(const LogOptions& options, AppendOrigin origin,
+                              const TopicPartition& partition) {
   return {.origin = origin,
           .max_message_bytes = options.max_message_bytes,
           .timestamp_type = options.timestamp_type,
@@ -19,7 +20,8 @@ record::ProduceRules rules_of(const LogOptions& options, AppendOrigin origin) {
           .compacted = options.cleanup_compact,
           .compression = options.compression,
           .compression_level = options.compression_level,
-          .max_decompressed_bytes = options.max_decompressed_bytes};
+          .max_decompressed_bytes = options.max_decompressed_bytes,
+          .partition = &partition};
 }
 
 }  // namespace
@@ -27,7 +29,7 @@ record::ProduceRules rules_of(const LogOptions& options, AppendOrigin origin) {
 Result<std::vector<ValidatedBatch>> Log::validate(const Slice& batches, AppendOrigin origin,
                                                   WallMs now,
                                                   std::vector<record::RecordError>* errors) {
-  const record::ProduceRules rules = rules_of(options_, origin);
+  const record::ProduceRules rules = rules_of(options_, origin, partition_);
   std::vector<ValidatedBatch> valid;
   record::BatchReader reader(batches);
   std::size_t bytes = 0;
