@@ -77,6 +77,36 @@ constexpr Names<RebalanceState, 6> kRebalanceStates{{{"Planning", RebalanceState
 constexpr Names<RebalanceMode, 2> kModes{
     {{"Manual", RebalanceMode::kManual}, {"Auto", RebalanceMode::kAuto}}};
 
+std::optional<MoveProgress> read_progress(Reader progress) {
+  if (!progress.present()) return std::nullopt;
+  MoveProgress out;
+  out.moved_partitions = progress.integer("movedPartitions").value_or(0);
+  out.total_partitions = progress.integer("totalPartitions").value_or(0);
+  out.moved_bytes = progress.integer("movedBytes").value_or(0);
+  out.total_bytes = progress.integer("totalBytes").value_or(0);
+  out.skipped = progress.integer("skipped").value_or(0);
+  out.started_at = progress.text_or("startedAt");
+  out.observed_at = progress.text_or("observedAt");
+  out.leading_since = progress.text_or("leadingSince");
+  out.eta = progress.text_or("eta");
+  out.waiting_for = progress.text_or("waitingFor");
+  return out;
+}
+
+json write_progress(const MoveProgress& progress) {
+  json out{{"movedPartitions", progress.moved_partitions},
+           {"totalPartitions", progress.total_partitions},
+           {"movedBytes", progress.moved_bytes},
+           {"totalBytes", progress.total_bytes}};
+  if (progress.skipped > 0) out["skipped"] = progress.skipped;
+  put(out, "startedAt", progress.started_at);
+  put(out, "observedAt", progress.observed_at);
+  put(out, "leadingSince", progress.leading_since);
+  put(out, "eta", progress.eta);
+  put(out, "waitingFor", progress.waiting_for);
+  return out;
+}
+
 void read_topic(Topic& out, Reader& spec, Reader& status) {
   out.spec.cluster_ref = read_cluster_ref(spec, out.metadata.namespace_);
   out.spec.name = spec.text_or("name", out.metadata.name);
@@ -95,6 +125,7 @@ void read_topic(Topic& out, Reader& spec, Reader& status) {
   out.status.partitions = status.int32("partitions").value_or(0);
   out.status.replication_factor = status.int32("replicationFactor").value_or(0);
   out.status.owned_keys = status.texts("ownedKeys");
+  out.status.progress = read_progress(status.object("progress"));
 }
 
 void read_user(User& out, Reader& spec, Reader& status) {
@@ -221,22 +252,6 @@ std::optional<RebalanceProposal> read_proposal(Reader proposal) {
   return out;
 }
 
-std::optional<MoveProgress> read_progress(Reader progress) {
-  if (!progress.present()) return std::nullopt;
-  MoveProgress out;
-  out.moved_partitions = progress.integer("movedPartitions").value_or(0);
-  out.total_partitions = progress.integer("totalPartitions").value_or(0);
-  out.moved_bytes = progress.integer("movedBytes").value_or(0);
-  out.total_bytes = progress.integer("totalBytes").value_or(0);
-  out.skipped = progress.integer("skipped").value_or(0);
-  out.started_at = progress.text_or("startedAt");
-  out.observed_at = progress.text_or("observedAt");
-  out.leading_since = progress.text_or("leadingSince");
-  out.eta = progress.text_or("eta");
-  out.waiting_for = progress.text_or("waitingFor");
-  return out;
-}
-
 void read_rebalance(Rebalance& out, Reader& spec, Reader& status) {
   out.spec.cluster_ref = read_cluster_ref(spec, out.metadata.namespace_);
   out.spec.goals = spec.choices<RebalanceGoal>("goals", kGoals);
@@ -349,6 +364,7 @@ json encode_status(const TopicStatus& status) {
   if (status.partitions > 0) out["partitions"] = status.partitions;
   if (status.replication_factor > 0) out["replicationFactor"] = status.replication_factor;
   if (!status.owned_keys.empty()) out["ownedKeys"] = status.owned_keys;
+  if (status.progress) out["progress"] = write_progress(*status.progress);
   return out;
 }
 
@@ -391,18 +407,7 @@ json encode_status(const RebalanceStatus& status) {
     put(to, "refresh", proposal->refresh);
     if (!proposal->brokers.empty()) to["brokers"] = proposal->brokers;
   }
-  if (const auto& progress = status.progress) {
-    json& to = out["progress"] = {{"movedPartitions", progress->moved_partitions},
-                                  {"totalPartitions", progress->total_partitions},
-                                  {"movedBytes", progress->moved_bytes},
-                                  {"totalBytes", progress->total_bytes}};
-    if (progress->skipped > 0) to["skipped"] = progress->skipped;
-    put(to, "startedAt", progress->started_at);
-    put(to, "observedAt", progress->observed_at);
-    put(to, "leadingSince", progress->leading_since);
-    put(to, "eta", progress->eta);
-    put(to, "waitingFor", progress->waiting_for);
-  }
+  if (status.progress) out["progress"] = write_progress(*status.progress);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "operator/api/meta.h"
+#include "operator/api/move_progress.h"
 
 namespace op::api {
 
@@ -33,7 +34,8 @@ struct TopicStatus {
   std::string topic_name;
   std::int32_t partitions = 0;
   std::int32_t replication_factor = 0;
-  std::vector<std::string> owned_keys;  // config keys that spec.config names or once named
+  std::vector<std::string> owned_keys;   // config keys that spec.config names or once named
+  std::optional<MoveProgress> progress;  // while the number of replicas is changed
 
   bool operator==(const TopicStatus&) const = default;
 };

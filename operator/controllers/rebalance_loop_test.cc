@@ -212,6 +212,23 @@ TEST_F(Rebalancing, LimitsAreSetBeforeAndRemovedAfterwardsAlsoByAnotherOperator)
   EXPECT_TRUE(limits().empty()) << *limits().begin();
 }
 
+TEST_F(Rebalancing, MoreReplicasOfATopicAreShownInBytesToo) {
+  world.put("Topic", "kafka", "t",
+            {{"clusterRef", {{"name", "orders"}}}, {"name", "t"}, {"replicationFactor", 3}});
+  world.settle();
+  ASSERT_EQ(moving(), 12);
+  const json progress = world.status(kube::kTopic, "kafka", "t")["progress"];
+  EXPECT_EQ(progress["totalPartitions"], 12);
+  EXPECT_EQ(progress["movedPartitions"], 0);
+  EXPECT_EQ(progress["totalBytes"], 12 << 20);
+  EXPECT_EQ(progress["movedBytes"], 0);
+  world.kafka.finish_moves();
+  world.kafka.announce({.topics = {"t"}});
+  world.settle();
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), "True Ready");
+  EXPECT_FALSE(world.status(kube::kTopic, "kafka", "t").contains("progress"));
+}
+
 TEST_F(Rebalancing, NothingIsDoneWhereNothingIsUneven) {
   declare({{"mode", "Auto"}});
   world.kafka.finish_moves();

@@ -88,6 +88,8 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
   return Outcome::done();
 }
 
+constexpr std::chrono::seconds kFreshForProgress{10};
+
 /// Brokers that register are told to the Cluster, not to every one of its topics.
 constexpr std::chrono::seconds kLookForBrokers{1};
 
@@ -114,6 +116,13 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
   Target target = gather_target(context_, topic->spec.cluster_ref);
   if (auto outcome = settle_without_kafka(context_, *object, *topic, target)) return *outcome;
 
+  // Sizes are asked for only while replicas are added, to show how far that is.
+  std::optional<plan::PartitionBytes> bytes;
+  if (topic->status.progress) {
+    const auto sizes =
+        target.handle->log_sizes(kFreshForProgress, [this, key] { context_.enqueue(key); });
+    if (sizes.last) bytes = bytes_by_partition(*sizes.last);
+  }
   const plan::TopicInput input{
       .topic = *topic,
       .cluster_id = target.cluster_id,
@@ -121,6 +130,7 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
       .acknowledged_cluster_id = target.acknowledged_cluster_id,
       .not_admitted = plan::admit_topic(target.tenancy(context_, object_key.ns), topic->spec.name),
       .older = older_claim(context_, *topic),
+      .bytes = bytes ? &*bytes : nullptr,
       .now = context_.timestamp()};
   const plan::TopicPlan plan =
       plan_with_refusal(context_, key, object->generation, input, &plan::plan_topic,

@@ -4,6 +4,7 @@
 
 #include "operator/api/validate.h"
 #include "operator/plan/common.h"
+#include "operator/plan/progress.h"
 
 namespace op::plan {
 
@@ -132,11 +133,51 @@ std::optional<Verdict> plan_partitions(TopicPlan& plan, const TopicInput& in, st
 /// Partitions of a topic that are given more replicas, or fewer, at the same time.
 constexpr std::size_t kResizedAtOnce = 20;
 
+/// What is still to be copied until every partition has `wanted` replicas.
+std::int64_t bytes_left(const TopicInput& in, const TopicImage& topic, std::size_t wanted) {
+  std::int64_t out = 0;
+  if (in.bytes == nullptr) return out;
+  for (const auto& [index, partition] : topic.partitions) {
+    const std::size_t have = target_replicas(partition).size();
+    std::size_t copies = partition.adding_replicas.size();
+    if (!is_moving(partition) && have < wanted) copies = wanted - have;
+    out += bytes_of(*in.bytes, topic.name, index) * static_cast<std::int64_t>(copies);
+  }
+  return out;
+}
+
+/// For status and for the message of it.
+std::string fill_progress(TopicPlan& plan, const TopicInput& in, std::int64_t done,
+                          std::int64_t total, std::int64_t left) {
+  const api::MoveProgress before = plan.status.progress.value_or(api::MoveProgress{});
+  api::MoveProgress now = before;
+  if (now.started_at.empty()) now.started_at = in.now;
+  now.moved_partitions = done;
+  now.total_partitions = total;
+  if (in.bytes != nullptr) {
+    now.total_bytes = std::max(before.total_bytes, left);
+    now.moved_bytes = now.total_bytes - left;
+  }
+  if (now.moved_partitions != before.moved_partitions || now.moved_bytes != before.moved_bytes)
+    now.eta = now.total_bytes > 0
+                  ? estimate(now.moved_bytes, now.total_bytes, now.started_at, in.now)
+                  : estimate(done, total, now.started_at, in.now);
+  std::string text;
+  if (now.total_bytes > 0)
+    text = ", " + human_bytes(now.moved_bytes) + " of " + human_bytes(now.total_bytes) + " copied";
+  if (!now.eta.empty()) text += ", about " + now.eta + " left";
+  plan.status.progress = std::move(now);
+  return text;
+}
+
 /// A change of the replication factor is a reassignment, a few partitions at a time. `under_way`
 /// says how far it is; returned is what stands in its way.
 std::optional<Verdict> plan_replicas(TopicPlan& plan, const TopicInput& in,
                                      const TopicImage& actual, std::optional<Verdict>& under_way) {
-  if (!in.topic.spec.replication_factor) return std::nullopt;
+  if (!in.topic.spec.replication_factor) {
+    plan.status.progress.reset();
+    return std::nullopt;
+  }
   const auto wanted = static_cast<std::size_t>(*in.topic.spec.replication_factor);
   std::size_t done = 0;
   std::size_t moving = 0;
@@ -150,17 +191,23 @@ std::optional<Verdict> plan_replicas(TopicPlan& plan, const TopicInput& in,
     moving += is_moving(partition) ? 1 : 0;
   }
   const std::size_t total = actual.partitions.size();
-  if (done == total) return std::nullopt;
+  if (done == total) {
+    plan.status.progress.reset();
+    return std::nullopt;
+  }
   ReplicaMover mover(in.image, {});
   if (to_go > 0 && wanted > mover.candidates())
     return Verdict{reason::kInvalid, "spec.replicationFactor: " + std::to_string(wanted) +
                                          " is more than the brokers that can take replicas (" +
                                          std::to_string(mover.candidates()) + ")"};
-  under_way =
-      Verdict{reason::kApplying,
-              "changing to " + detail::counted(static_cast<std::int64_t>(wanted), "replica") +
-                  ": " + std::to_string(done) + " of " +
-                  detail::counted(static_cast<std::int64_t>(total), "partition") + " done"};
+  const std::string progress =
+      fill_progress(plan, in, static_cast<std::int64_t>(done), static_cast<std::int64_t>(total),
+                    bytes_left(in, actual, wanted));
+  under_way = Verdict{
+      reason::kApplying,
+      "changing to " + detail::counted(static_cast<std::int64_t>(wanted), "replica") + ": " +
+          std::to_string(done) + " of " +
+          detail::counted(static_cast<std::int64_t>(total), "partition") + " done" + progress};
   const std::size_t free = kResizedAtOnce - std::min(kResizedAtOnce, moving);
   auto moves = mover.resize(actual, wanted, free);
   if (!moves.empty()) plan.actions.push_back(MoveReplicas{std::move(moves)});
@@ -230,6 +277,7 @@ TopicPlan plan_topic(const TopicInput& in) {
   plan.status.topic_name = topic.spec.name;
   const TopicImage* actual = in.image.topics.find(topic.spec.name);
   if (!actual) {
+    plan.status.progress.reset();
     plan_creation(plan, in);
     return plan;
   }

@@ -10,6 +10,7 @@
 
 #include "broker/metadata/image.h"
 #include "operator/api/topic.h"
+#include "operator/plan/balance.h"
 #include "operator/plan/replica_moves.h"
 #include "operator/plan/types.h"
 
@@ -58,6 +59,8 @@ struct TopicInput {
   std::optional<Verdict> not_admitted;
   /// An older Topic resource for the same topic of the same cluster.
   std::optional<api::ObjectName> older;
+  /// Null: not known. Looked at while replicas are added.
+  const PartitionBytes* bytes = nullptr;
   /// What the brokers answered to the last attempt for this generation.
   std::optional<Verdict> rejection;
   api::Timestamp now;
