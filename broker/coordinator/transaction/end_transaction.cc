@@ -28,11 +28,8 @@ Verdict judge_same_epoch(const Transaction& current, const EndTransaction& reque
     case State::kOngoing:
       return kPrepare;
     case State::kPrepareCommit:
-      return refuse(request.commit ? ErrorCode::kConcurrentTransactions
-                                   : ErrorCode::kInvalidTxnState);
     case State::kPrepareAbort:
-      return refuse(request.commit ? ErrorCode::kInvalidTxnState
-                                   : ErrorCode::kConcurrentTransactions);
+      return refuse(ErrorCode::kConcurrentTransactions);
     case State::kCompleteCommit:
       return request.commit ? kDone : refuse(ErrorCode::kInvalidTxnState);
     case State::kCompleteAbort:
@@ -44,8 +41,11 @@ Verdict judge_same_epoch(const Transaction& current, const EndTransaction& reque
 }
 
 /// Since KIP-890 the epoch tells a repetition (one behind) from the end of the next transaction,
-/// which may abort without having had a partition.
+/// which may abort without having had a partition. While markers are on their way everybody has to
+/// wait, as in Kafka: a producer that was told its next epoch may end an empty transaction before
+/// they have arrived.
 Verdict judge_bumped_epoch(const Transaction& current, const EndTransaction& request) {
+  if (current.is_prepared()) return refuse(ErrorCode::kConcurrentTransactions);
   const ProducerIdAndEpoch& asked = request.producer;
   const bool repeated_over_ids = current.previous_id == asked.id &&
                                  asked.epoch.value == INT16_MAX - 1 &&
@@ -64,10 +64,7 @@ Verdict judge_bumped_epoch(const Transaction& current, const EndTransaction& req
       return request.commit ? refuse(ErrorCode::kInvalidTxnState) : kPrepare;
     case State::kPrepareCommit:
     case State::kPrepareAbort:
-      if (!repeated || repeated_over_ids) return refuse(ErrorCode::kProducerFenced);
-      return refuse(request.commit == (current.state == State::kPrepareCommit)
-                        ? ErrorCode::kConcurrentTransactions
-                        : ErrorCode::kInvalidTxnState);
+      break;  // above
     case State::kCompleteCommit:
     case State::kCompleteAbort:
       if (!repeated && !same_epoch) return refuse(ErrorCode::kProducerFenced);

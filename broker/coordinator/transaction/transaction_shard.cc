@@ -123,7 +123,11 @@ Output TransactionShard::add_partitions(const PartitionsOfTransaction& request,
                                         Reply<ErrorCode> reply) {
   Output out;
   const Transaction* current = find(request.transactional_id);
-  const ErrorCode refused = check_producer(request.transactional_id, current, request.producer);
+  // Before the epoch is looked at: it may be the one from after the markers that are on their way.
+  const ErrorCode refused =
+      current && current->is_prepared()
+          ? ErrorCode::kConcurrentTransactions
+          : check_producer(request.transactional_id, current, request.producer);
   if (refused == ErrorCode::kNone) {
     const bool ongoing = current->state == State::kOngoing;
     const bool known =

@@ -155,9 +155,6 @@ TEST_F(TransactionShardTest, RepetitionsOfEndTxnAreToldFromTheNextOne) {
   init();
   add(producer(100, 0), kTwo);
   end(producer(100, 0), true);
-  EXPECT_EQ(end(producer(100, 0), true).error, ErrorCode::kConcurrentTransactions);
-  EXPECT_EQ(end(producer(100, 0), false).error, ErrorCode::kInvalidTxnState);
-  EXPECT_EQ(end(producer(100, 1), true).error, ErrorCode::kProducerFenced);
   finish_markers();
   EXPECT_EQ(end(producer(100, 0), true).producer, producer(100, 1));
   EXPECT_EQ(end(producer(100, 0), false).error, ErrorCode::kInvalidTxnState);
@@ -166,6 +163,21 @@ TEST_F(TransactionShardTest, RepetitionsOfEndTxnAreToldFromTheNextOne) {
   EXPECT_EQ(end(producer(100, 1), false).producer, producer(100, 2));
   finish_markers();
   EXPECT_EQ(state(), State::kCompleteAbort);
+}
+
+TEST_F(TransactionShardTest, EverybodyWaitsForTheMarkers) {
+  init();
+  add(producer(100, 0), kTwo);
+  end(producer(100, 0), true);
+  for (const int epoch : {0, 1, 2}) {
+    for (const bool commit : {true, false}) {
+      EXPECT_EQ(end(producer(100, epoch), commit).error, ErrorCode::kConcurrentTransactions);
+    }
+    EXPECT_EQ(add(producer(100, epoch), kTwo), ErrorCode::kConcurrentTransactions);
+  }
+  finish_markers();
+  // The producer had begun its next transaction already, and gave it up before it sent a record.
+  EXPECT_EQ(end(producer(100, 1), false).producer, producer(100, 2));
 }
 
 TEST_F(TransactionShardTest, AnEmptyTransactionCanOnlyBeAborted) {
@@ -182,6 +194,7 @@ TEST_F(TransactionShardTest, OlderClientsKeepTheirEpoch) {
   EXPECT_EQ(end(producer(100, 0), true, 0).producer, producer(100, 0));
   EXPECT_EQ(markers[0].version, 0);
   EXPECT_EQ(end(producer(100, 0), true, 0).error, ErrorCode::kConcurrentTransactions);
+  EXPECT_EQ(end(producer(100, 0), false, 0).error, ErrorCode::kConcurrentTransactions);
   finish_markers();
   EXPECT_EQ(end(producer(100, 0), true, 0).error, kNone);
   EXPECT_EQ(end(producer(100, 0), false, 0).error, ErrorCode::kInvalidTxnState);
@@ -195,7 +208,7 @@ TEST_F(TransactionShardTest, ANewProducerAbortsWhatTheOldOneLeftOpen) {
   ASSERT_EQ(markers.size(), 1u);
   EXPECT_FALSE(markers[0].commit);
   EXPECT_EQ(markers[0].producer, producer(100, 1));
-  EXPECT_EQ(end(producer(100, 0), true).error, ErrorCode::kInvalidTxnState);
+  EXPECT_EQ(end(producer(100, 0), true).error, ErrorCode::kConcurrentTransactions);
   finish_markers();
   EXPECT_EQ(init().producer, producer(100, 2));
 }
