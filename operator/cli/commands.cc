@@ -93,6 +93,8 @@ int run_command(const Options& options) {
       return run_reset_offsets(options);
     case Command::kRoll:
       return run_roll(options);
+    case Command::kRebalance:
+      return run_rebalance(options);
     case Command::kProduce:
       return run_produce(options);
     case Command::kConsume:

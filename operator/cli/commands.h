@@ -9,6 +9,7 @@ int run_command(const Options& options);
 
 int run_reset_offsets(const Options& options);
 int run_roll(const Options& options);
+int run_rebalance(const Options& options);
 int run_produce(const Options& options);
 int run_consume(const Options& options);
 

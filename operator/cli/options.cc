@@ -141,6 +141,22 @@ CLI::App& add_roll(CLI::App& app, Options& options) {
   return roll;
 }
 
+CLI::App& add_rebalance(CLI::App& app, Options& options) {
+  CLI::App& rebalance = *app.add_subcommand(
+      "rebalance", "Rebalances; with a name, who holds how much before and after");
+  rebalance.add_option("NAME", options.names, "Name of a Rebalance")->type_name("")->expected(0, 1);
+  CLI::Option* approve =
+      rebalance.add_flag("--approve", options.approve, "Has its proposal carried out");
+  CLI::Option* cancel =
+      rebalance.add_flag("--cancel", options.cancel, "Stops it; what was moved stays")
+          ->excludes(approve);
+  rebalance.add_flag("--refresh", options.refresh, "Asks for a new proposal")
+      ->excludes(approve)
+      ->excludes(cancel);
+  add_format(rebalance, options);
+  return rebalance;
+}
+
 /// What options say together. Throws.
 void check_together(const Options& options) {
   const Target& target = options.target;
@@ -174,13 +190,16 @@ Parsed parse_command_line(int argc, char** argv) {
   offsets.require_subcommand(1);
   CLI::App& reset = add_reset(offsets, options);
   CLI::App& roll = add_roll(app, options);
+  CLI::App& rebalance = add_rebalance(app, options);
   CLI::App& produce = add_produce(app, options);
   CLI::App& consume = add_consume(app, options);
   const std::map<const CLI::App*, Command> commands{
-      {&status, Command::kStatus},      {&topics, Command::kTopics}, {&lag, Command::kLag},
-      {&reset, Command::kResetOffsets}, {&roll, Command::kRoll},     {&produce, Command::kProduce},
-      {&consume, Command::kConsume}};
-  for (CLI::App* command : {&status, &topics, &lag, &offsets, &reset, &roll, &produce, &consume})
+      {&status, Command::kStatus},   {&topics, Command::kTopics},
+      {&lag, Command::kLag},         {&reset, Command::kResetOffsets},
+      {&roll, Command::kRoll},       {&produce, Command::kProduce},
+      {&consume, Command::kConsume}, {&rebalance, Command::kRebalance}};
+  for (CLI::App* command :
+       {&status, &topics, &lag, &offsets, &reset, &roll, &rebalance, &produce, &consume})
     command->fallthrough();
 
   try {

@@ -10,7 +10,7 @@
 
 namespace op::cli {
 
-enum class Command { kStatus, kTopics, kLag, kResetOffsets, kRoll, kProduce, kConsume };
+enum class Command { kStatus, kTopics, kLag, kResetOffsets, kRoll, kRebalance, kProduce, kConsume };
 
 /// Where the cluster is and who asks.
 struct Target {
@@ -32,7 +32,7 @@ struct Options {
   Command command = Command::kStatus;
   Target target;
   Format format = Format::kTable;
-  std::vector<std::string> names;  // topics or groups
+  std::vector<std::string> names;  // topics, groups, or one Rebalance
   // offsets reset
   std::vector<TopicChoice> topics;
   bool all_topics = false;
@@ -50,6 +50,10 @@ struct Options {
   // roll
   bool watch_only = false;
   bool no_wait = false;
+  // rebalance
+  bool approve = false;
+  bool cancel = false;
+  bool refresh = false;
 };
 
 struct Parsed {
