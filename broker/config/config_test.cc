@@ -208,6 +208,41 @@ TEST(BrokerConfig, TheReauthenticationLimitIsTheMechanismsElseTheListenersElseTh
             (Limits{{"SCRAM-SHA-256", 7}}));
 }
 
+TEST(BrokerConfig, ReadsWhatAListenerAsksOfOAuthTokens) {
+  const std::string base =
+      "process.roles=broker,controller\nnode.id=0\ncontroller.listener.names=CONTROLLER\n"
+      "controller.quorum.bootstrap.servers=n0.x:9090\nlisteners=CONTROLLER://:9090,S://:9091\n"
+      "listener.security.protocol.map=CONTROLLER:PLAINTEXT,S:SASL_PLAINTEXT\n"
+      "inter.broker.listener.name=S\nsasl.enabled.mechanisms=OAUTHBEARER\n";
+  const auto parsed = parse_ok(
+      base +
+      "sasl.oauthbearer.expected.audience=kafka,other\nsasl.oauthbearer.clock.skew.seconds=5\n"
+      "sasl.oauthbearer.jwks.endpoint.url=http://general/\n"
+      "listener.name.s.sasl.oauthbearer.expected.issuer=https://i\n"
+      "listener.name.s.oauthbearer.sasl.oauthbearer.jwks.endpoint.url=https://i/certs\n"
+      "listener.name.s.oauthbearer.sasl.server.callback.handler.class=org.apache.kafka.common."
+      "security.oauthbearer.OAuthBearerValidatorCallbackHandler\n"
+      "listener.name.s.oauthbearer.sasl.jaas.config=OAuthBearerLoginModule required "
+      "ssl.truststore.type=PEM ssl.truststore.location=\"/c/ca.pem\";\n");
+  EXPECT_THAT(parsed.warnings, IsEmpty());
+  const auto& oauth = parsed.config.find_listener("S")->sasl.oauth;
+  ASSERT_TRUE(oauth.has_value());
+  EXPECT_EQ(oauth->jwks_url, "https://i/certs");
+  EXPECT_EQ(oauth->truststore_path, "/c/ca.pem");
+  EXPECT_EQ(oauth->expected_issuer, "https://i");
+  EXPECT_THAT(oauth->expected_audience, ElementsAre("kafka", "other"));
+  EXPECT_EQ(oauth->clock_skew_seconds, 5);
+  EXPECT_EQ(oauth->refresh_ms, 3600000);
+  EXPECT_EQ(oauth->sub_claim_name, "sub");
+
+  EXPECT_THAT(failure(base), HasSubstr("sasl.oauthbearer.jwks.endpoint.url: must be set"));
+  EXPECT_THAT(failure(base + "sasl.oauthbearer.jwks.endpoint.url=keys.json\n"),
+              HasSubstr("no usable protocol"));
+  EXPECT_THAT(failure(base + "sasl.oauthbearer.jwks.endpoint.url=file:/k\n"
+                             "listener.name.s.oauthbearer.sasl.server.callback.handler.class=x\n"),
+              HasSubstr("'x' is not supported"));
+}
+
 TEST(BrokerConfig, ABrokerSpeaksToControllersItDoesNotListenFor) {
   const auto parsed = parse_ok(
       "process.roles=broker\nnode.id=4\ncontroller.listener.names=CONTROLLER\n"
@@ -263,10 +298,10 @@ TEST(BrokerConfig, RefusesListenersThatCannotWork) {
               HasSubstr("nonroutable meta-address"));
   EXPECT_THAT(failure(base + "listeners=SSL://:9092,CONTROLLER://:1\n"),
               HasSubstr("ssl.keystore.location: a TLS listener needs a PEM file"));
-  EXPECT_THAT(
-      failure(base + "listeners=SASL_PLAINTEXT://:9092,CONTROLLER://:1\n"
-                     "security.inter.broker.protocol=SASL_PLAINTEXT\n"),
-      HasSubstr("'GSSAPI' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512)"));
+  EXPECT_THAT(failure(base + "listeners=SASL_PLAINTEXT://:9092,CONTROLLER://:1\n"
+                             "security.inter.broker.protocol=SASL_PLAINTEXT\n"),
+              HasSubstr("'GSSAPI' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, "
+                        "OAUTHBEARER)"));
 }
 
 }  // namespace

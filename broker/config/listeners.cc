@@ -155,6 +155,110 @@ Result<std::map<std::string, std::string>> parse_plain_users(const ListenerValue
   return users;
 }
 
+constexpr std::string_view kOAuthBearer = "OAUTHBEARER";
+
+/// A key of OAUTHBEARER: the mechanism's own value ("listener.name.l.oauthbearer.<key>"), else the
+/// listener's, else the broker's.
+struct OAuthValues {
+  const ListenerValues& of;
+
+  std::string own_key(std::string_view key) const { return "oauthbearer." + std::string(key); }
+  std::string name_of(std::string_view key) const {
+    const std::string own = of.prefix + own_key(key);
+    return of.values.contains(own) ? own : of.name_of(key);
+  }
+  Result<std::string> get(std::string_view key) const {
+    const auto own = of.values.find(of.prefix + own_key(key));
+    const std::string text(trim(own == of.values.end() ? of.get(key) : own->second));
+    const ConfigKey* known = ConfigDef::broker().find(key);
+    if (known != nullptr && !text.empty())
+      if (const auto valid = validate(*known, text); !valid.ok())
+        return bad_value(name_of(key), valid.error().detail);
+    return text;
+  }
+  Result<std::int64_t> number(std::string_view key) const {
+    ASSIGN_OR_RETURN(const std::string text, get(key));
+    return to_integer(text);
+  }
+};
+
+/// Java's names of what we do ourselves. Kafka's default would take unsigned tokens.
+Result<void> check_oauth_classes(const OAuthValues& of) {
+  constexpr std::string_view kPackage = "org.apache.kafka.common.security.oauthbearer.";
+  const std::vector<std::pair<std::string_view, std::vector<std::string>>> allowed{
+      {"sasl.server.callback.handler.class",
+       {"OAuthBearerValidatorCallbackHandler", "secured.OAuthBearerValidatorCallbackHandler"}},
+      {"sasl.oauthbearer.jwt.validator.class", {"DefaultJwtValidator", "BrokerJwtValidator"}}};
+  for (const auto& [key, names] : allowed) {
+    ASSIGN_OR_RETURN(const std::string given, of.get(key));
+    if (given.empty()) continue;
+    const bool known = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return given == std::string(kPackage) + name;
+    });
+    if (!known)
+      return bad_value(of.name_of(key), "'" + given + "' is not supported (allowed: " +
+                                            std::string(kPackage) + names.front() + ")");
+  }
+  return {};
+}
+
+Result<std::optional<OAuthSettings>> parse_oauth(const ListenerValues& listener) {
+  const OAuthValues of{listener};
+  RETURN_IF_ERROR(check_oauth_classes(of));
+  OAuthSettings oauth;
+  constexpr std::string_view kUrl = "sasl.oauthbearer.jwks.endpoint.url";
+  ASSIGN_OR_RETURN(oauth.jwks_url, of.get(kUrl));
+  const std::string scheme = lower(oauth.jwks_url.substr(0, oauth.jwks_url.find(':')));
+  if (scheme != "http" && scheme != "https" && scheme != "file")
+    return bad_value(
+        of.name_of(kUrl),
+        oauth.jwks_url.empty()
+            ? "must be set so that the signatures of tokens can be verified"
+            : "'" + oauth.jwks_url + "' has no usable protocol (allowed: http, https, file)");
+  if (scheme == "file") {  // file:/path and file:///path are the same
+    std::string path = oauth.jwks_url.substr(scheme.size() + 1);
+    if (path.starts_with("//")) path = path.substr(2);
+    if (!path.starts_with("/"))
+      return bad_value(of.name_of(kUrl), "'" + oauth.jwks_url + "' names no absolute path");
+    oauth.jwks_url = "file://" + path;
+  }
+  ASSIGN_OR_RETURN(oauth.refresh_ms, of.number("sasl.oauthbearer.jwks.endpoint.refresh.ms"));
+  ASSIGN_OR_RETURN(oauth.retry_backoff_ms,
+                   of.number("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms"));
+  ASSIGN_OR_RETURN(oauth.retry_backoff_max_ms,
+                   of.number("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms"));
+  for (const auto& [key, value] :
+       {std::pair("sasl.oauthbearer.jwks.endpoint.refresh.ms", oauth.refresh_ms),
+        std::pair("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms", oauth.retry_backoff_ms),
+        std::pair("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+                  oauth.retry_backoff_max_ms)})
+    if (value <= 0) return bad_value(of.name_of(key), "must be positive");
+  ASSIGN_OR_RETURN(oauth.clock_skew_seconds, of.number("sasl.oauthbearer.clock.skew.seconds"));
+  if (oauth.clock_skew_seconds < 0)
+    return bad_value(of.name_of("sasl.oauthbearer.clock.skew.seconds"), "must not be negative");
+  ASSIGN_OR_RETURN(const std::string audience, of.get("sasl.oauthbearer.expected.audience"));
+  oauth.expected_audience = to_list(audience);
+  ASSIGN_OR_RETURN(oauth.expected_issuer, of.get("sasl.oauthbearer.expected.issuer"));
+  ASSIGN_OR_RETURN(oauth.scope_claim_name, of.get("sasl.oauthbearer.scope.claim.name"));
+  ASSIGN_OR_RETURN(oauth.sub_claim_name, of.get("sasl.oauthbearer.sub.claim.name"));
+  for (const auto& [key, value] :
+       {std::pair("sasl.oauthbearer.scope.claim.name", oauth.scope_claim_name),
+        std::pair("sasl.oauthbearer.sub.claim.name", oauth.sub_claim_name)})
+    if (value.empty()) return bad_value(of.name_of(key), "must not be empty");
+  // As Kafka: the login module's options say whom to trust at the URL.
+  ASSIGN_OR_RETURN(const std::string login, of.get("sasl.jaas.config"));
+  if (!login.empty()) {
+    const auto options = parse_jaas_options(login);
+    if (!options.ok()) return bad_value(of.name_of("sasl.jaas.config"), options.error().detail);
+    if (const auto path = options->find("ssl.truststore.location"); path != options->end())
+      oauth.truststore_path = path->second;
+    const auto type = options->find("ssl.truststore.type");
+    if (!oauth.truststore_path.empty() && (type == options->end() || upper(type->second) != "PEM"))
+      return bad_value(of.name_of("sasl.jaas.config"), "ssl.truststore.type must be PEM");
+  }
+  return std::optional(std::move(oauth));
+}
+
 /// The mechanism's own value ("scram-sha-256.connections.max.reauth.ms") goes before the
 /// listener's.
 Result<std::map<std::string, std::int64_t>> parse_max_reauth(
@@ -175,10 +279,15 @@ Result<std::map<std::string, std::int64_t>> parse_max_reauth(
 Result<SaslSettings> parse_sasl(const ListenerValues& of) {
   SaslSettings sasl;
   for (const std::string& mechanism : to_list(of.get("sasl.enabled.mechanisms"))) {
-    if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512")
-      return bad_value(
-          of.name_of("sasl.enabled.mechanisms"),
-          "'" + mechanism + "' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512)");
+    if (mechanism != "PLAIN" && mechanism != "SCRAM-SHA-256" && mechanism != "SCRAM-SHA-512" &&
+        mechanism != kOAuthBearer)
+      return bad_value(of.name_of("sasl.enabled.mechanisms"),
+                       "'" + mechanism +
+                           "' is not supported (allowed: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, "
+                           "OAUTHBEARER)");
+    if (mechanism == kOAuthBearer) {
+      ASSIGN_OR_RETURN(sasl.oauth, parse_oauth(of));
+    }
     sasl.enabled_mechanisms.push_back(mechanism);
   }
   ASSIGN_OR_RETURN(sasl.plain_users, parse_plain_users(of));

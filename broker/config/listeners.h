@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,12 +39,29 @@ struct TlsSettings {
   bool operator==(const TlsSettings&) const = default;
 };
 
+/// sasl.oauthbearer.* of a listener that takes OAuth tokens.
+struct OAuthSettings {
+  std::string jwks_url;         // http, https or file
+  std::string truststore_path;  // PEM, for https; "" trusts the system's CAs
+  std::int64_t refresh_ms = 3600000;
+  std::int64_t retry_backoff_ms = 100;
+  std::int64_t retry_backoff_max_ms = 10000;
+  std::vector<std::string> expected_audience;
+  std::string expected_issuer;  // "" = any
+  std::int64_t clock_skew_seconds = 30;
+  std::string scope_claim_name = "scope";
+  std::string sub_claim_name = "sub";
+
+  bool operator==(const OAuthSettings&) const = default;
+};
+
 struct SaslSettings {
   std::vector<std::string> enabled_mechanisms;
   std::map<std::string, std::string> plain_users;  // from listener.name.<l>.plain.sasl.jaas.config
   /// connections.max.reauth.ms by mechanism, where it is above zero.
   std::map<std::string, std::int64_t> max_reauth_ms;
   std::int32_t max_receive_size = 524288;
+  std::optional<OAuthSettings> oauth;  // when OAUTHBEARER is among the mechanisms
 
   bool operator==(const SaslSettings&) const = default;
 };

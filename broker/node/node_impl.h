@@ -11,6 +11,7 @@
 #include "broker/handlers/producer_ids.h"
 #include "broker/handlers/registry.h"
 #include "broker/handlers/services.h"
+#include "broker/node/bearer_tokens.h"
 #include "broker/node/broker_lines.h"
 #include "broker/node/credentials.h"
 #include "broker/node/directory_assignments.h"
@@ -58,6 +59,7 @@ class Node::Impl final : public controller::ImageListener {
   Result<void> begin();
   Result<void> open_log_directories();
   Result<void> start_server();
+  Result<void> start_bearer_tokens(server::ServerOptions& options);
   void register_broker();
   void catch_up();
   void load_logs();
@@ -115,6 +117,7 @@ class Node::Impl final : public controller::ImageListener {
   io::Published<handlers::ClusterState> state_;
   io::Published<quorum::LeaderAndEpoch> quorum_leader_;
   std::unique_ptr<Credentials> credentials_;
+  std::vector<std::shared_ptr<BearerTokens>> bearer_tokens_;  // by listener that takes them
   std::unique_ptr<server::ClientQuotas> client_quotas_;
   std::unique_ptr<handlers::Services> services_;
   std::unique_ptr<handlers::Registry> registry_;

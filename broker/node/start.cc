@@ -75,10 +75,26 @@ Result<void> Node::Impl::open_log_directories() {
 Result<void> Node::Impl::start_server() {
   auto options = server_options(config_, ports_.request_memory);
   options.connections = connection_limits(config_, *image());
+  RETURN_IF_ERROR(start_bearer_tokens(options));
   server_ = std::make_unique<server::Server>(
       server::Server::Ports{ports_.transport, ports_.strands, *gate_, credentials_.get()},
       std::move(options));
   return server_->start();
+}
+
+Result<void> Node::Impl::start_bearer_tokens(server::ServerOptions& options) {
+  for (const auto& listener : config_.listeners.listeners) {
+    if (!listener.sasl.oauth) continue;
+    auto tokens = std::make_shared<BearerTokens>(
+        BearerTokens::Ports{main(), ports_.transport, ports_.workers}, listener.name,
+        *listener.sasl.oauth);
+    if (const auto started = tokens->start(); !started.ok())
+      return Error{started.code(), "listener " + listener.name + ": " + started.error().detail};
+    for (auto& option : options.listeners)
+      if (option.name == listener.name) option.sasl.bearers = tokens;
+    bearer_tokens_.push_back(std::move(tokens));
+  }
+  return {};
 }
 
 std::vector<protocol::BrokerRegistrationRequest::Listener> Node::Impl::advertised_listeners()

@@ -52,6 +52,7 @@ void Node::Impl::stop_parts() {
   if (transactions_ != nullptr) transactions_->stop();
   if (verifier_ != nullptr) verifier_->stop();
   if (broker_lines_ != nullptr) broker_lines_->close();
+  for (const auto& tokens : bearer_tokens_) tokens->stop();
   if (logs_ == nullptr) return end_stop({});
   // Logs that a crash left behind and this start did not get to are not clean yet.
   if (config_.is_broker && !logs_loaded_ && !logs_->had_clean_shutdown()) {

@@ -74,12 +74,15 @@ class PlainClient final : public SaslClient {
 }  // namespace
 
 const std::vector<std::string>& supported_sasl_mechanisms() {
-  static const std::vector<std::string> kNames{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"};
+  static const std::vector<std::string> kNames{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512",
+                                               "OAUTHBEARER"};
   return kNames;
 }
 
 Result<std::unique_ptr<SaslServer>> make_sasl_server(std::string_view mechanism,
-                                                     const CredentialStore& credentials) {
+                                                     const CredentialStore& credentials,
+                                                     const BearerValidator* bearers) {
+  if (mechanism == "OAUTHBEARER" && bearers != nullptr) return make_oauth_server(*bearers);
   if (mechanism == "PLAIN")
     return std::unique_ptr<SaslServer>(std::make_unique<PlainServer>(credentials));
   const ScramMechanism scram = parse_scram_mechanism(mechanism);

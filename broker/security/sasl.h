@@ -35,6 +35,20 @@ class CredentialStore {
   }
 };
 
+/// Whom an OAuth token proves, and until when.
+struct Bearer {
+  std::string user;
+  WallMs expires = 0;
+};
+
+/// Judges the OAuth tokens of a listener. Any strand.
+class BearerValidator {
+ public:
+  virtual ~BearerValidator() = default;
+  /// Errors: kSaslAuthenticationFailed, with a reason that is not for the client.
+  virtual Result<Bearer> validate(std::string_view token) const = 0;
+};
+
 /// One step of an exchange: the token for the other side (may be empty), and whether it is over.
 struct SaslStep {
   Bytes token;
@@ -67,12 +81,16 @@ class SaslClient {
   virtual Result<SaslStep> step(std::span<const std::uint8_t> token) = 0;
 };
 
-/// The mechanisms that are implemented: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512".
+/// The mechanisms that a server may offer: "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512",
+/// "OAUTHBEARER".
 const std::vector<std::string>& supported_sasl_mechanisms();
 
-/// `credentials` must outlive the exchange. Errors: kUnsupportedSaslMechanism.
+/// `credentials` and `bearers` must outlive the exchange. Errors: kUnsupportedSaslMechanism, also
+/// for OAUTHBEARER without `bearers`.
 Result<std::unique_ptr<SaslServer>> make_sasl_server(std::string_view mechanism,
-                                                     const CredentialStore& credentials);
+                                                     const CredentialStore& credentials,
+                                                     const BearerValidator* bearers = nullptr);
+std::unique_ptr<SaslServer> make_oauth_server(const BearerValidator& validator);
 /// SCRAM's second step computes PBKDF2 (a few ms). Errors: kUnsupportedSaslMechanism.
 /// `make_scram_client` with `by_token` proves a delegation token: its id, its HMAC in base64.
 Result<std::unique_ptr<SaslClient>> make_sasl_client(std::string_view mechanism, std::string user,

@@ -38,10 +38,12 @@ class TestClient {
   }
   TestClient(const TestClient&) = delete;
 
-  /// `certificate`, `key`: file names or "".
+  /// `certificate`, `key`: file names or "". `version`: the only one that it speaks, 0 any.
   bool start_tls(const std::string& ca, const std::string& certificate = {},
-                 const std::string& key = {}) {
+                 const std::string& key = {}, int version = 0) {
     context_.reset(SSL_CTX_new(TLS_client_method()), SSL_CTX_free);
+    SSL_CTX_set_min_proto_version(context_.get(), version);
+    SSL_CTX_set_max_proto_version(context_.get(), version);
     SSL_CTX_load_verify_file(context_.get(), ca.c_str());
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER, nullptr);
     if (!certificate.empty()) {
@@ -52,6 +54,9 @@ class TestClient {
     SSL_set_fd(ssl_.get(), fd_);
     return SSL_connect(ssl_.get()) == 1;
   }
+
+  /// Of the TLS connection, e.g. "TLS_AES_128_GCM_SHA256".
+  std::string cipher() const { return SSL_get_cipher_name(ssl_.get()); }
 
   void send_bytes(std::string_view bytes) {
     while (!bytes.empty()) {

@@ -70,6 +70,7 @@ Connection::Connection(Worker& worker, std::uint64_t number,
 
 Connection::~Connection() {
   if (idle_timer_ != io::kNoTimer) worker_.strand.cancel(idle_timer_);
+  if (login_timer_ != io::kNoTimer) worker_.strand.cancel(login_timer_);
   if (delay_timer_ != io::kNoTimer) worker_.strand.cancel(delay_timer_);
   if (mute_timer_ != io::kNoTimer) worker_.strand.cancel(mute_timer_);
   metrics_.connections_active.add(-1);
@@ -77,6 +78,11 @@ Connection::~Connection() {
 
 void Connection::start() {
   idle_timer_ = worker_.strand.call_after(limits_.max_idle, [this] { check_idle(); });
+  login_timer_ = worker_.strand.call_after(limits_.max_login, [this] {
+    login_timer_ = io::kNoTimer;
+    cut_stranger(std::string(open_ ? "no login" : "no handshake") + " within " +
+                 std::to_string(limits_.max_login.count()) + " ms");
+  });
   stream_->start(*this);
 }
 
@@ -97,12 +103,19 @@ void Connection::on_open() {
     session.principal.name = std::move(*name);
     metrics_.authentication_successes.add();
   }
-  session.authenticated = true;
-  update_session(std::move(session));
+  become_known(std::move(session));
 }
 
 void Connection::update_session(Session session) {
   session_ = std::make_shared<const Session>(std::move(session));
+}
+
+void Connection::become_known(Session session) {
+  session.authenticated = true;
+  update_session(std::move(session));
+  if (login_timer_ != io::kNoTimer)
+    worker_.strand.cancel(std::exchange(login_timer_, io::kNoTimer));
+  worker_.know(number_);
 }
 
 void Connection::on_closed(const Error& reason) {
@@ -270,9 +283,8 @@ void Connection::on_sasl_outcome(SaslAuthenticator::Outcome outcome) {
 void Connection::on_authenticated(std::optional<milliseconds> session_lifetime) {
   Session session = *session_;
   session.principal = {"User", sasl_->user()};
-  session.authenticated = true;
   session.by_token = sasl_->is_by_token();
-  update_session(std::move(session));
+  become_known(std::move(session));
   if (sasl_->is_reauthentication())
     metrics_.reauthentication_successes.add();
   else
@@ -514,6 +526,12 @@ void Connection::drain() {
   if (!open_) return close({});
   flush_answers();
   update_reading();
+}
+
+void Connection::cut_stranger(const std::string& reason) {
+  if (closed_ || ended_) return;
+  metrics_.handshake_failures.add();
+  close(reason);
 }
 
 void Connection::close(const std::string& reason) {

@@ -34,6 +34,8 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   const Listener& listener() const { return *listener_; }
   /// Closes at once. `reason` is logged unless empty.
   void close(const std::string& reason);
+  /// The same for one that has not shown who it is.
+  void cut_stranger(const std::string& reason);
 
  private:
   struct InFlight {
@@ -80,6 +82,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void continue_later();
   void check_idle();
   void update_session(Session session);
+  void become_known(Session session);
   bool is_stranger() const { return !session_->authenticated; }
 
   Worker& worker_;
@@ -104,6 +107,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   MemoryBudget::Reservation admitted_;  // of the frame being received
   Instant last_active_{};
   io::TimerId idle_timer_ = io::kNoTimer;
+  io::TimerId login_timer_ = io::kNoTimer;  // until it has shown who it is
   io::TimerId delay_timer_ = io::kNoTimer;
   Instant muted_until_{};
   io::TimerId mute_timer_ = io::kNoTimer;

@@ -98,7 +98,7 @@ Outcome SaslAuthenticator::on_handshake(const protocol::RequestHeader& header, c
   const bool enabled = std::find(options_.mechanisms.begin(), options_.mechanisms.end(),
                                  mechanism_) != options_.mechanisms.end();
   auto exchange =
-      enabled ? security::make_sasl_server(mechanism_, credentials_)
+      enabled ? security::make_sasl_server(mechanism_, credentials_, options_.bearers.get())
               : Result<std::unique_ptr<security::SaslServer>>(ErrorCode::kUnsupportedSaslMechanism);
   if (!exchange && established_) {  // Kafka ends such a connection without a word
     return {Verdict::kFailed, {}, {}, other_mechanism()};

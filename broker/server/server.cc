@@ -28,8 +28,12 @@ Result<void> check(const ListenerOptions& listener, const CredentialStore* crede
   for (const std::string& mechanism : listener.sasl.mechanisms)
     if (std::find(supported.begin(), supported.end(), mechanism) == supported.end())
       return invalid(listener, "SASL mechanism " + mechanism +
-                                   " is not supported, allowed are PLAIN, SCRAM-SHA-256 and "
-                                   "SCRAM-SHA-512");
+                                   " is not supported, allowed are PLAIN, SCRAM-SHA-256, "
+                                   "SCRAM-SHA-512 and OAUTHBEARER");
+  const auto& wanted = listener.sasl.mechanisms;
+  if (listener.sasl.bearers == nullptr &&
+      std::find(wanted.begin(), wanted.end(), "OAUTHBEARER") != wanted.end())
+    return invalid(listener, "OAUTHBEARER needs somebody who validates tokens");
   return {};
 }
 
@@ -45,7 +49,8 @@ struct Server::Impl : std::enable_shared_from_this<Server::Impl> {
     const std::size_t share =
         std::max<std::size_t>(1, options.max_request_memory / ports.strands.size());
     for (io::Strand* strand : ports.strands)
-      workers.push_back(std::make_shared<Worker>(*strand, ports.sink, ports.credentials, share));
+      workers.push_back(std::make_shared<Worker>(*strand, ports.sink, ports.credentials, share,
+                                                 options.max_strangers));
   }
 
   Result<std::shared_ptr<Listener>> open(const ListenerOptions& wanted);

@@ -25,6 +25,7 @@ struct Limits {
   std::int32_t max_sasl_token_bytes = 524'288;                 // sasl.server.max.receive.size
   std::chrono::milliseconds max_idle{600'000};                 // connections.max.idle.ms
   std::chrono::milliseconds failed_authentication_delay{100};  // connection.failed.authentication…
+  std::chrono::milliseconds max_login{30'000};  // from being accepted to having shown who one is
   // Pipelining: requests are started in order and answered in order.
   std::size_t max_in_flight_requests = 64;      // per connection; reading pauses
   std::size_t max_in_flight_bytes = 128 << 20;  // per connection; one larger request is let through
@@ -45,7 +46,9 @@ struct ServerOptions {
   std::vector<ListenerOptions> listeners;
   ConnectionLimits connections;
   RateWindow connection_rate_window;
-  std::size_t max_waiting_connections = 50;     // per listener, for the limits of connections
+  std::size_t max_waiting_connections = 50;  // per listener, for the limits of connections
+  /// Per strand, of those who have not shown yet who they are: above it the oldest is cut.
+  std::size_t max_strangers = 2048;
   std::size_t max_request_memory = 512u << 20;  // request bodies not yet answered, split by strand
 };
 

@@ -34,6 +34,49 @@ TEST_F(ServerTest, StopsReadingAtTheInFlightBoundAndGoesOnAfterAnswers) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(client->read_correlation_id(), i);
 }
 
+TEST_F(ServerTest, WhoDoesNotLogInIsCut) {
+  auto& tls = add("TLS", SecurityProtocol::kSsl);
+  use_tls(tls, io::ClientAuth::kNone);
+  tls.limits.max_login = 50ms;
+  add("SASL", SecurityProtocol::kSaslPlaintext).limits.max_login = 50ms;
+  add("OPEN").limits.max_login = 50ms;
+  start();
+  auto known = connect("SASL");
+  EXPECT_EQ(known->authenticate("PLAIN", "alice", "secret"), 0);
+  auto open = connect("OPEN");
+  auto half_open = connect("TLS");
+  half_open->send_bytes("\x16\x03\x01");  // the begin of a handshake
+  EXPECT_TRUE(half_open->is_closed());
+  auto curious = connect("SASL");
+  curious->send(0, 1, ApiVersionsRequest());
+  EXPECT_EQ(curious->read_correlation_id(), 1);
+  EXPECT_TRUE(curious->is_closed());
+  for (auto* client : {known.get(), open.get()}) {
+    client->send(4, 3, HeartbeatRequest());
+    EXPECT_EQ(client->read_correlation_id(), 3);
+  }
+  EXPECT_EQ(server->metrics("TLS").handshake_failures.value(), 1);
+}
+
+TEST_F(ServerTest, OfTooManyStrangersTheOldestIsCut) {
+  add("L", SecurityProtocol::kSaslPlaintext);
+  options.max_strangers = 2;  // on each of two strands
+  start();
+  auto known = connect();
+  EXPECT_EQ(known->authenticate("PLAIN", "alice", "secret"), 0);
+  std::vector<std::unique_ptr<TestClient>> strangers;
+  for (int i = 0; i < 6; ++i) {
+    strangers.push_back(connect());
+    strangers.back()->send(0, i, ApiVersionsRequest());
+    EXPECT_EQ(strangers.back()->read_correlation_id(), i);
+  }
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_TRUE(strangers[i]->is_closed());
+  for (std::size_t i = 2; i < 6; ++i)
+    EXPECT_EQ(strangers[i]->authenticate("PLAIN", "alice", "secret"), 0);
+  known->send(4, 3, HeartbeatRequest());
+  EXPECT_EQ(known->read_correlation_id(), 3);
+}
+
 TEST_F(ServerTest, RequestMemoryIsSharedFairlyAndGivenBack) {
   add("L");
   options.max_request_memory = 2 * 100'000;  // 100,000 per strand

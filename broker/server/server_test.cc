@@ -286,6 +286,31 @@ TEST_F(ServerTest, ServesSaslOverTls) {
   EXPECT_EQ(client->read_correlation_id(), 3);
 }
 
+TEST_F(ServerTest, TlsVersionsAndCiphersAreThoseThatAreEnabled) {
+  const auto listener = [&](const std::string& name, std::vector<std::string> protocols,
+                            std::vector<std::string> ciphers) {
+    auto& made = add(name, SecurityProtocol::kSsl);
+    use_tls(made, io::ClientAuth::kNone);
+    made.tls->protocols = std::move(protocols);
+    made.tls->cipher_suites = std::move(ciphers);
+  };
+  listener("NEW", {"TLSv1.3"}, {});
+  listener("OLD", {"TLSv1.2"}, {"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"});
+  listener("BOTH", {"TLSv1.2", "TLSv1.3"},
+           {"TLS_CHACHA20_POLY1305_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"});
+  start();
+  const auto cipher = [&](const std::string& name, int version) {
+    auto client = connect(name);
+    return client->start_tls(files.file("ca.crt"), {}, {}, version) ? client->cipher() : "refused";
+  };
+  EXPECT_NE(cipher("NEW", TLS1_3_VERSION), "refused");
+  EXPECT_EQ(cipher("NEW", TLS1_2_VERSION), "refused");
+  EXPECT_EQ(cipher("OLD", TLS1_2_VERSION), "ECDHE-ECDSA-AES256-GCM-SHA384");
+  EXPECT_EQ(cipher("OLD", TLS1_3_VERSION), "refused");
+  EXPECT_EQ(cipher("BOTH", TLS1_3_VERSION), "TLS_CHACHA20_POLY1305_SHA256");
+  EXPECT_EQ(cipher("BOTH", TLS1_2_VERSION), "ECDHE-ECDSA-AES128-GCM-SHA256");
+}
+
 TEST_F(ServerTest, ACertificateNamesThePrincipal) {
   auto& listener = add("L", SecurityProtocol::kSsl);
   use_tls(listener, io::ClientAuth::kRequired);

@@ -15,10 +15,20 @@ void Worker::adopt(std::shared_ptr<const Listener> listener, std::unique_ptr<io:
   auto connection = std::make_shared<Connection>(*this, number, std::move(listener),
                                                  std::move(stream), std::move(on_closed));
   connections_.emplace(number, connection);
+  strangers_.insert(number);
+  if (strangers_.size() > max_strangers_) cut_oldest_stranger();
   connection->start();
 }
 
+void Worker::cut_oldest_stranger() {
+  const auto oldest = connections_.find(*strangers_.begin());
+  strangers_.erase(strangers_.begin());
+  if (oldest == connections_.end()) return;
+  std::shared_ptr<Connection>(oldest->second)->cut_stranger("too many others wait to log in");
+}
+
 void Worker::forget(std::uint64_t connection) {
+  strangers_.erase(connection);
   connections_.erase(connection);
   check_stopped();
 }

@@ -2,15 +2,12 @@
 
 import difflib
 import re
-import struct
 import time
 
 from e2e.conformance.support import java
 from e2e.conformance.support.logins import SESSION_MS
-from e2e.conformance.support.wire import METADATA, Wire, header
+from e2e.conformance.support.sasl_steps import Steps
 from e2e.lib.kcat import kcat
-
-HANDSHAKE, AUTHENTICATE = 17, 36
 
 
 def test_java_clients_renew_their_sessions_on_both_brokers(logins):
@@ -25,35 +22,6 @@ def test_java_clients_renew_their_sessions_on_both_brokers(logins):
     assert total("kafka_server_socket_server_metrics_successful_reauthentication_total") >= 6
     assert total("kafka_server_socket_server_metrics_failed_reauthentication_total") == 1
     assert total("kafka_server_socket_server_metrics_expired_connections_killed_count") == 0
-
-
-class Steps(Wire):
-    """SASL by hand."""
-
-    def handshake(self, mechanism="PLAIN", version=1):
-        """The error code, or None when the connection was closed."""
-        self.send(header(HANDSHAKE, version) + struct.pack(">h", len(mechanism)) + mechanism.encode())
-        answer = self.receive()
-        return None if answer is None else struct.unpack_from(">h", answer, 4)[0]
-
-    def token(self, user="alice", version=1):
-        """(error code, message, session lifetime), or None when the connection was closed."""
-        token = f"\0{user}\0{user}-secret".encode()
-        self.send(header(AUTHENTICATE, version) + struct.pack(">i", len(token)) + token)
-        answer = self.receive()
-        if answer is None:
-            return None
-        code, size = struct.unpack_from(">hh", answer, 4)
-        message = "" if size < 0 else answer[8:8 + size].decode()
-        rest = answer[8 + max(size, 0):]
-        after = 4 + max(0, struct.unpack_from(">i", rest)[0])
-        return code, message, struct.unpack_from(">q", rest, after)[0] if version > 0 else None
-
-    def metadata(self):
-        """Whether it is served. (In the middle of a login Kafka answers with an error before it closes; we close.)"""
-        self.send(header(METADATA, 1) + struct.pack(">i", 0))
-        answer = self.receive()
-        return answer is not None and struct.unpack_from(">i", answer, 4)[0] > 0
 
 
 def scripted(port, other):

@@ -74,7 +74,7 @@ def properties_text(properties):
 class ApacheKafka:
     """A real single-node KRaft Apache Kafka on free loopback ports. `properties` are added to its server.properties."""
 
-    def __init__(self, folder, properties=None, format_arguments=(), heap="512m"):
+    def __init__(self, folder, properties=None, format_arguments=(), heap="512m", options=()):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.controller_port = free_ports(2)
@@ -83,6 +83,7 @@ class ApacheKafka:
         self.data = self.folder / "data"
         self.config = self.folder / "server.properties"
         self.heap = heap
+        self._options = list(options)  # of the JVM
         self._format_arguments = format_arguments
         self.config.write_text(properties_text({
             "process.roles": "broker,controller",
@@ -112,7 +113,7 @@ class ApacheKafka:
             kafka_tool("kafka-storage", "format", "--cluster-id", self.cluster_id, "--config", self.config, "--standalone",
                        *self._format_arguments)
         self.process = Process(
-            jars.java("kafka.Kafka", self.config, heap=self.heap, options=["-Dmillrace.log.level=INFO"]),
+            jars.java("kafka.Kafka", self.config, heap=self.heap, options=["-Dmillrace.log.level=INFO", *self._options]),
             log=self.folder / "server.log", env=dict(os.environ, LOG_DIR=str(self.folder)))
         self.process.wait_line(r"Kafka Server started", seconds)
         return self
