@@ -257,6 +257,57 @@ TEST_F(ClientTest, AuthenticatesBeforeTheFirstRequest) {
   EXPECT_EQ(peer.seen[0].first, protocol::ApiKey::kSaslHandshake);
 }
 
+TEST_F(ClientTest, LogsInAgainBeforeItsSessionEnds) {
+  FakeNode& peer = node("a");
+  on_loop([&] {
+    teach_plain(peer, "secret");
+    peer.on<protocol::SaslAuthenticateRequest>([](const auto&, const auto& reply) {
+      protocol::SaslAuthenticateResponse response;
+      response.session_lifetime_ms = 1;
+      reply(response);
+    });
+  });
+  connect(peer, [](ConnectionOptions& o) { o.sasl = {"PLAIN", "alice", "secret"}; });
+  on_loop([this] { ask(connection_); });
+  ASSERT_TRUE(answered(1));
+  // Both wait until the session is renewed, on the same connection.
+  on_loop([this] {
+    ask(connection_);
+    ask(connection_);
+    EXPECT_TRUE(connection_->ready());
+  });
+  ASSERT_TRUE(answered(3));
+  on_loop([&] {
+    EXPECT_EQ(peer.connections(), 1);
+    std::vector<protocol::ApiKey> seen;
+    for (const auto& [key, version] : peer.seen) seen.push_back(key);
+    const auto asked = seen.back();
+    using Key = protocol::ApiKey;
+    EXPECT_THAT(seen, ElementsAre(Key::kSaslHandshake, Key::kSaslAuthenticate, asked,
+                                  Key::kSaslHandshake, Key::kSaslAuthenticate, asked, asked));
+  });
+}
+
+TEST_F(ClientTest, ASessionThatIsNotRenewedEndsTheConnection) {
+  FakeNode& peer = node("a");
+  on_loop([&] {
+    teach_plain(peer, "secret");
+    peer.on<protocol::SaslAuthenticateRequest>([times = 0](const auto&, const auto& reply) mutable {
+      protocol::SaslAuthenticateResponse response;
+      response.session_lifetime_ms = 1;
+      if (++times > 1) response.error_code = 58;
+      reply(response);
+    });
+  });
+  connect(peer, [](ConnectionOptions& o) { o.sasl = {"PLAIN", "alice", "secret"}; });
+  on_loop([this] { ask(connection_); });
+  ASSERT_TRUE(answered(1));
+  on_loop([this] { ask(connection_); });
+  ASSERT_TRUE(answered(2));
+  EXPECT_THAT(answers_, ElementsAre("a", "SASL_AUTHENTICATION_FAILED"));
+  EXPECT_TRUE(eventually([this] { return closed_.has_value(); }));
+}
+
 TEST_F(ClientTest, AWrongPasswordIsReportedInTheNodesWords) {
   FakeNode& peer = node("a");
   on_loop([&] { teach_plain(peer, "secret"); });
