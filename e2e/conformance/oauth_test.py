@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from e2e.conformance.support import java
+from e2e.conformance.support import java, librdkafka
 from e2e.conformance.support.certificates import Ca
 from e2e.conformance.support.sasl_steps import Steps
 from e2e.lib.broker import Broker
@@ -158,8 +158,16 @@ def test_each_answer_to_a_token_is_kafkas(brokers, issuer):
     same(oracle, ours)
 
 
+def test_librdkafka_logs_in_with_a_token_of_the_issuer(brokers, issuer):
+    for name in ("rs256", "es256"):
+        code, answers, error = librdkafka.log_in(f"127.0.0.1:{brokers[1].web}", {"sasl.mechanism": "OAUTHBEARER", "token": issuer.token(name)})
+        assert code == 0 and answers == 1, error
+    code, _, error = librdkafka.log_in(f"127.0.0.1:{brokers[1].web}", {"sasl.mechanism": "OAUTHBEARER", "token": issuer.token("stranger")})
+    assert code != 0 and "invalid_token" in error, error
+
+
 def test_a_token_without_a_signature_is_refused(brokers):
-    """librdkafka's own kind; Debian's build of kcat cannot fetch others."""
+    """librdkafka's own kind."""
     config = {"security.protocol": "sasl_plaintext", "sasl.mechanism": "OAUTHBEARER", "enable.sasl.oauthbearer.unsecure.jwt": "true",
               "sasl.oauthbearer.config": "principalClaimName=client_id principal=app-1"}
     words = [word for key, value in config.items() for word in ("-X", f"{key}={value}")]

@@ -4,10 +4,13 @@ import difflib
 import re
 import time
 
-from e2e.conformance.support import java
+from e2e.conformance.support import java, librdkafka
 from e2e.conformance.support.logins import SESSION_MS
 from e2e.conformance.support.sasl_steps import Steps
 from e2e.lib.kcat import kcat
+
+RENEWED = "kafka_server_socket_server_metrics_successful_reauthentication_total"
+ENDED = "kafka_server_socket_server_metrics_expired_connections_killed_count"
 
 
 def test_java_clients_renew_their_sessions_on_both_brokers(logins):
@@ -15,13 +18,9 @@ def test_java_clients_renew_their_sessions_on_both_brokers(logins):
     assert len(oracle) == 11
     difference = list(difflib.unified_diff(oracle, ours, "Apache Kafka", "Millrace", "", "", 1, ""))
     assert not difference, "\n".join(difference)
-    metrics = logins[1].server.metrics()
-
-    def total(name):
-        return sum(float(value) for value in re.findall(rf'^{name}{{listener="SHORT"}} (\S+)$', metrics, re.M))
-    assert total("kafka_server_socket_server_metrics_successful_reauthentication_total") >= 6
-    assert total("kafka_server_socket_server_metrics_failed_reauthentication_total") == 1
-    assert total("kafka_server_socket_server_metrics_expired_connections_killed_count") == 0
+    assert total(logins[1], RENEWED) >= 6
+    assert total(logins[1], "kafka_server_socket_server_metrics_failed_reauthentication_total") == 1
+    assert total(logins[1], ENDED) == 0
 
 
 def scripted(port, other):
@@ -60,9 +59,22 @@ def test_each_step_of_a_reauthentication_is_kafkas(logins):
     assert not difference, "\n".join(difference)
 
 
-def test_librdkafka_connects_anew_when_its_session_has_ended(logins):
+def total(side, name):
+    return sum(float(value) for value in re.findall(rf'^{name}{{listener="SHORT"}} (\S+)$', side.server.metrics(), re.M))
+
+
+def test_librdkafka_renews_its_session(logins):
     side = logins[1]
+    before = total(side, RENEWED), total(side, ENDED)
+    code, answers, error = librdkafka.log_in(side.short, {"sasl.mechanism": "PLAIN", "sasl.username": "alice", "sasl.password": "alice-secret"}, 5)
+    assert code == 0 and answers > 10, error
+    assert total(side, RENEWED) >= before[0] + 2, error
+    assert total(side, ENDED) == before[1]
+
+
+def test_a_client_that_does_not_renew_its_session_connects_anew(logins):
+    """librdkafka 2.0, as Debian's kcat has it."""
     config = ["-X", "security.protocol=sasl_plaintext", "-X", "sasl.mechanism=PLAIN", "-X", "sasl.username=alice",
               "-X", "sasl.password=alice-secret"]
     for _ in range(2):
-        assert kcat("-b", side.short, "-L", *config)[0] == 0
+        assert kcat("-b", logins[1].short, "-L", *config)[0] == 0
