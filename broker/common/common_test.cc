@@ -4,6 +4,7 @@
 #include "broker/common/crc32c.h"
 #include "broker/common/endian.h"
 #include "broker/common/ids.h"
+#include "broker/common/rfc3339.h"
 #include "broker/common/rng.h"
 #include "broker/common/slice.h"
 #include "broker/common/varint.h"
@@ -71,6 +72,15 @@ TEST(Base64, ReadsWhatItWrites) {
   }
   EXPECT_EQ(base64_encode(std::string_view("fo")), "Zm8=");
   EXPECT_FALSE(base64_decode("a*b").ok());
+}
+
+TEST(Rfc3339, CutsOffWhatIsNotAskedFor) {
+  const std::chrono::microseconds at(1795250733120999);
+  EXPECT_EQ(to_rfc3339(at), "2026-11-21T08:45:33Z");
+  EXPECT_EQ(to_rfc3339(at, Fraction::kMillis), "2026-11-21T08:45:33.120Z");
+  EXPECT_EQ(to_rfc3339(at, Fraction::kMicros), "2026-11-21T08:45:33.120999Z");
+  EXPECT_EQ(to_rfc3339(std::chrono::milliseconds(-1), Fraction::kMillis),
+            "1969-12-31T23:59:59.999Z");
 }
 
 }  // namespace

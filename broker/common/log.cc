@@ -5,10 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <ctime>
 #include <utility>
 
 #include "broker/common/log_sink.h"
+#include "broker/common/rfc3339.h"
 
 namespace broker {
 namespace {
@@ -58,16 +58,9 @@ void append_json_string(std::string& out, std::string_view text) {
 }
 
 std::string timestamp() {
-  const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  const auto ms =
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[40];
-  const std::size_t n = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::snprintf(text + n, sizeof text - n, ".%03dZ", static_cast<int>(ms));
-  return text;
+  return to_rfc3339(std::chrono::duration_cast<std::chrono::microseconds>(
+                        std::chrono::system_clock::now().time_since_epoch()),
+                    Fraction::kMillis);
 }
 
 std::string plain(const LogField& field) {

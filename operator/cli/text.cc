@@ -1,9 +1,8 @@
 #include "operator/cli/text.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
 
+#include "broker/common/rfc3339.h"
 #include "broker/config/text.h"
 #include "operator/plan/progress.h"
 
@@ -89,14 +88,7 @@ std::string enumerated(const std::vector<std::string>& words) {
 }
 
 std::string timestamp_text(std::int64_t wall_ms) {
-  const std::time_t seconds = wall_ms / 1000;
-  tm utc{};
-  gmtime_r(&seconds, &utc);
-  char day[40];
-  std::strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &utc);
-  char out[64];
-  std::snprintf(out, sizeof out, "%s.%03dZ", day, static_cast<int>(wall_ms % 1000));
-  return out;
+  return broker::to_rfc3339(std::chrono::milliseconds(wall_ms), broker::Fraction::kMillis);
 }
 
 }  // namespace op::cli

@@ -1,10 +1,9 @@
 #include "operator/kube/client.h"
 
-#include <sys/time.h>
-
-#include <ctime>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "broker/common/rfc3339.h"
 #include "operator/kube/json_items.h"
 
 namespace op::kube {
@@ -82,19 +81,9 @@ std::string resource_path(const Kind& kind, const std::string& ns, const std::st
 }
 
 std::string rfc3339_now(bool micros) {
-  timeval now{};
-  gettimeofday(&now, nullptr);
-  tm utc{};
-  gmtime_r(&now.tv_sec, &utc);
-  char buffer[40];
-  std::size_t n = std::strftime(buffer, sizeof buffer, "%Y-%m-%dT%H:%M:%S", &utc);
-  std::string out(buffer, n);
-  if (micros) {
-    char fraction[16];
-    std::snprintf(fraction, sizeof fraction, ".%06d", static_cast<int>(now.tv_usec % 1'000'000));
-    out += fraction;
-  }
-  return out + "Z";
+  return broker::to_rfc3339(std::chrono::duration_cast<std::chrono::microseconds>(
+                                std::chrono::system_clock::now().time_since_epoch()),
+                            micros ? broker::Fraction::kMicros : broker::Fraction::kNone);
 }
 
 broker::Result<HttpResponse> KubeClient::call(HttpRequest request, const std::string& what) {

@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include "broker/common/rfc3339.h"
 #include "operator/plan/common.h"
 
 namespace op::plan {
@@ -26,12 +27,7 @@ bool is_ready(const std::vector<api::Condition>& conditions) {
 }
 
 api::Timestamp to_timestamp(std::int64_t wall_ms) {
-  const std::time_t seconds = wall_ms / 1000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
+  return broker::to_rfc3339(std::chrono::milliseconds(wall_ms));
 }
 
 std::int64_t to_wall_ms(const api::Timestamp& timestamp) {
