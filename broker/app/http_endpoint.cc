@@ -18,16 +18,18 @@ bool loop_turns(io::Strand& strand) {
   return future.wait_for(kTurnPatience) == std::future_status::ready;
 }
 
-std::string metrics_of(node::Node& node, io::Strand& main) {
-  if (!node.ready()) return metrics_text(node, nullptr);
+std::string metrics_of(node::Node& node, io::Strand& main, std::mutex& mutex,
+                       MetricsHistory& history) {
+  const std::lock_guard lock(mutex);
+  if (!node.ready()) return metrics_text(node, nullptr, history);
   const auto metrics = run_until_done<node::NodeMetrics>(main, [&node](auto done) {
     node.collect([done](node::NodeMetrics gathered) mutable { done(std::move(gathered)); });
   });
-  return metrics_text(node, &metrics);
+  return metrics_text(node, &metrics, history);
 }
 
 io::posix::HttpResponse answer(const io::posix::HttpRequest& request, node::Node& node,
-                               io::Strand& main) {
+                               io::Strand& main, std::mutex& mutex, MetricsHistory& history) {
   if (request.method != "GET") return {405, "text/plain; charset=utf-8", "only GET\n"};
   if (request.path == "/livez") {
     const bool live = loop_turns(main);
@@ -40,7 +42,8 @@ io::posix::HttpResponse answer(const io::posix::HttpRequest& request, node::Node
             ready ? "ok\n" : "not serving clients\n"};
   }
   if (request.path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_of(node, main)};
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics_of(node, main, mutex, history)};
   }
   return {404, "text/plain; charset=utf-8", "there are /livez, /readyz and /metrics\n"};
 }
@@ -52,11 +55,13 @@ Result<std::unique_ptr<HttpEndpoint>> HttpEndpoint::start(const io::Endpoint& en
   std::unique_ptr<HttpEndpoint> http(new HttpEndpoint());
   io::posix::HttpServerOptions options;
   options.endpoint = endpoint;
-  ASSIGN_OR_RETURN(http->server_,
-                   io::posix::HttpServer::start(
-                       std::move(options), [&node, &main](const io::posix::HttpRequest& request) {
-                         return answer(request, node, main);
-                       }));
+  ASSIGN_OR_RETURN(
+      http->server_,
+      io::posix::HttpServer::start(
+          std::move(options), [&node, &main, &mutex = http->mutex_,
+                               &history = http->history_](const io::posix::HttpRequest& request) {
+            return answer(request, node, main, mutex, history);
+          }));
   return http;
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 
+#include "broker/app/metrics_history.h"
 #include "broker/io/posix/http_server.h"
 #include "broker/io/strand.h"
 #include "broker/node/node.h"
@@ -18,6 +20,8 @@ class HttpEndpoint {
 
  private:
   HttpEndpoint() = default;
+  std::mutex mutex_;  // of the history: requests may come on several threads
+  MetricsHistory history_{std::chrono::steady_clock::now()};
   std::unique_ptr<io::posix::HttpServer> server_;
 };
 

@@ -7,11 +7,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <sstream>
 #include <vector>
 
 #include "broker/app/version.h"
+#include "broker/protocol/api.h"
 
 namespace broker::app {
 namespace {
@@ -40,6 +43,13 @@ class Families {
     metric.label = std::move(labels);
     metric.counter.value = value;
     family(name, help, MetricType::Counter).metric.push_back(std::move(metric));
+  }
+  void histogram(const std::string& name, const std::string& help, ClientMetric::Histogram value,
+                 Labels labels) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.histogram = std::move(value);
+    family(name, help, MetricType::Histogram).metric.push_back(std::move(metric));
   }
   const std::vector<MetricFamily>& all() const { return families_; }
 
@@ -71,6 +81,164 @@ constexpr TopicSeries kTopicSeries[] = {
     {names::kFetchRequests, "Fetch requests", &TopicCounters::fetch_requests},
     {names::kFailedFetchRequests, "Failed fetch requests", &TopicCounters::failed_fetch_requests},
 };
+
+std::string read_proc(const char* path) {
+  std::ifstream in(path);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// The number behind "key: " in a /proc file; 0 if it is not there.
+double proc_value(const std::string& text, const std::string& key) {
+  const auto at = text.find(key);
+  return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + key.size(), nullptr);
+}
+
+/// CPU time of the event loops, to the nanosecond.
+double loop_cpu_seconds() {
+  double nanoseconds = 0;
+  std::error_code error;
+  for (auto it = std::filesystem::directory_iterator("/proc/self/task", error);
+       !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+    const std::string task = it->path().string();
+    if (read_proc((task + "/comm").c_str()).rfind("loop-", 0) != 0) continue;
+    nanoseconds += std::strtod(read_proc((task + "/schedstat").c_str()).c_str(), nullptr);
+  }
+  return nanoseconds / 1e9;
+}
+
+using server::RequestTimes;
+
+RequestTimes::Counts& operator+=(RequestTimes::Counts& sum, const RequestTimes::Counts& more) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i];
+  return sum;
+}
+
+RequestTimes::Counts operator-(RequestTimes::Counts now, const RequestTimes::Counts& before) {
+  for (std::size_t i = 0; i < now.size(); ++i) now[i] -= before[i];
+  return now;
+}
+
+std::int64_t sum_of(const RequestTimes::Counts& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+/// Calls `visit(listener, API, times)` for what was asked at least once.
+template <class Visit>
+void each_request(const node::Node& node, Visit visit) {
+  for (const auto& listener : node.config().listeners.listeners) {
+    const auto& times = node.listener_metrics(listener.name).times;
+    for (const protocol::ApiInfo& api : protocol::all_apis()) {
+      const auto key = static_cast<std::size_t>(api.key);
+      if (key < times.size() && times[key].cells.size() > 0 && sum_of(times[key].counts()) > 0)
+        visit(listener.name, api, times[key]);
+    }
+  }
+}
+
+/// By Kafka's names: it tells the fetches of consumers from those of other nodes. We tell them by
+/// the listener, where the other nodes have one of their own.
+std::map<std::string, RequestTimes::Counts> requests_of(const node::Node& node) {
+  const auto& config = node.config();
+  const auto& all = config.listeners.listeners;
+  const auto is_clients = [&](const std::string& name) {
+    const auto& controllers = config.listeners.controller_listeners;
+    return name != config.listeners.inter_broker_listener &&
+           std::count(controllers.begin(), controllers.end(), name) == 0;
+  };
+  const bool told_apart =
+      std::any_of(all.begin(), all.end(), [&](const auto& one) { return is_clients(one.name); });
+  std::map<std::string, RequestTimes::Counts> out;
+  each_request(node, [&](const std::string& listener, const protocol::ApiInfo& api,
+                         const RequestTimes& times) {
+    const auto counts = times.counts();
+    out[std::string(api.name)] += counts;
+    if (api.key == protocol::ApiKey::kFetch)
+      out[is_clients(listener) || !told_apart ? "FetchConsumer" : "FetchFollower"] += counts;
+  });
+  return out;
+}
+
+MetricsSample sample_of(const node::Node& node, const node::NodeMetrics& metrics) {
+  MetricsSample sample;
+  sample.at = std::chrono::steady_clock::now();
+  sample.requests = requests_of(node);
+  sample.loop_cpu_seconds = loop_cpu_seconds();
+  sample.metadata_log_end = metrics.quorum_log_end_offset;
+  sample.leads_quorum = metrics.quorum_leader == metrics.node_id.value;
+  sample.commits = metrics.controller.commits;
+  sample.commit_seconds = std::chrono::duration<double>(metrics.controller.commit_time).count();
+  return sample;
+}
+
+/// Kafka's gauges are of the last half minute.
+constexpr Duration kRateWindow = std::chrono::seconds(30);
+
+void add_rates(Families& out, const node::NodeMetrics& metrics, const MetricsSample& now,
+               const MetricsHistory& history) {
+  const MetricsSample& before = history.before(now.at, kRateWindow);
+  const double seconds = std::max(0.001, std::chrono::duration<double>(now.at - before.at).count());
+  const double busy = (now.loop_cpu_seconds - before.loop_cpu_seconds) /
+                      (seconds * static_cast<double>(std::max<std::size_t>(1, metrics.loops)));
+  const double idle = std::clamp(1 - busy, 0.0, 1.0);
+  // The loops do what Kafka has network threads and request handlers for.
+  out.gauge("kafka_network_socketserver_networkprocessoravgidle_percent",
+            "The part of the time (0 to 1) that the event loops had nothing to do", idle);
+  out.gauge("kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent",
+            "The same: event loops handle the requests too", idle);
+  const bool leads = now.leads_quorum && before.leads_quorum;
+  const double records = static_cast<double>(std::max<std::int64_t>(
+                             0, now.metadata_log_end - before.metadata_log_end)) /
+                         seconds;
+  out.gauge("kafka_server_raftmetrics_append_records_rate",
+            "Records per second appended to the metadata log as its leader", leads ? records : 0);
+  out.gauge("kafka_server_raftmetrics_fetch_records_rate",
+            "Records per second fetched from the leader of the metadata log",
+            now.leads_quorum ? 0 : records);
+  const auto commits = static_cast<double>(now.commits - before.commits);
+  out.gauge("kafka_server_raftmetrics_commit_latency_avg",
+            "Milliseconds from append to commit in the metadata log, on its leader",
+            commits > 0 ? 1000 * (now.commit_seconds - before.commit_seconds) / commits : 0);
+}
+
+void add_requests(Families& out, const node::Node& node, const MetricsSample& now,
+                  const MetricsHistory& history) {
+  static constexpr std::pair<double, const char*> kQuantiles[] = {{0.5, "0.50"},  {0.75, "0.75"},
+                                                                  {0.95, "0.95"}, {0.98, "0.98"},
+                                                                  {0.99, "0.99"}, {0.999, "0.999"}};
+  const MetricsSample& before = history.before(now.at, MetricsHistory::kDepth);
+  for (const auto& [name, counts] : now.requests) {
+    const auto known = before.requests.find(name);
+    const auto recent = known == before.requests.end() ? counts : counts - known->second;
+    for (const auto& [part, label] : kQuantiles)
+      out.gauge("kafka_network_requestmetrics_totaltimems",
+                "Milliseconds from a request to its answer, of the last five minutes",
+                quantile_ms(recent, part), {{"request", name}, {"quantile", label}});
+  }
+  for (const char* metric : {"kafka_network_requestmetrics_totaltimems_count",
+                             "kafka_network_requestmetrics_requests_total"})
+    for (const auto& [name, counts] : now.requests)
+      out.counter(metric, "Requests", static_cast<double>(sum_of(counts)), {{"request", name}});
+  each_request(node, [&](const std::string& listener, const protocol::ApiInfo& api,
+                         const RequestTimes& times) {
+    ClientMetric::Histogram histogram;
+    const auto counts = times.counts();
+    for (std::size_t cell = 0; cell < counts.size(); ++cell) {
+      histogram.sample_count += static_cast<std::uint64_t>(counts[cell]);
+      const bool last = cell + 1 == counts.size();
+      if (!last && cell % 2 == 0) continue;  // every other bound will do
+      histogram.bucket.push_back(
+          {histogram.sample_count,
+           last ? std::numeric_limits<double>::infinity()
+                : std::chrono::duration<double>(RequestTimes::bound(cell)).count()});
+    }
+    histogram.sample_sum = static_cast<double>(times.microseconds.value()) / 1e6;
+    out.histogram("millrace_request_duration_seconds", "From a request to its answer",
+                  std::move(histogram),
+                  {{"listener", listener}, {"request", std::string(api.name)}});
+  });
+}
 
 void add_topics(Families& out, const replication::MetricsSnapshot& snapshot) {
   TopicCounters total;
@@ -158,10 +326,26 @@ void add_replica_manager(Families& out, const replication::MetricsSnapshot& snap
 }
 
 void add_directories(Families& out, const node::NodeMetrics& metrics) {
+  const auto count = [&](bool node::LogDirectoryMetrics::*which) {
+    return static_cast<double>(std::count_if(metrics.log_dirs.begin(), metrics.log_dirs.end(),
+                                             [&](const auto& one) { return one.*which; }));
+  };
   out.gauge("kafka_log_logmanager_offlinelogdirectorycount", "Log directories that failed",
-            static_cast<double>(metrics.offline_log_dirs));
+            count(&node::LogDirectoryMetrics::offline));
   out.gauge("millrace_log_full_directories", "Log directories that take no records: disk full",
-            static_cast<double>(metrics.full_log_dirs));
+            count(&node::LogDirectoryMetrics::full));
+  std::map<std::string, std::filesystem::space_info> spaces;
+  for (const auto& directory : metrics.log_dirs) {
+    std::error_code error;
+    const auto space = std::filesystem::space(directory.path, error);
+    if (!error && !directory.offline) spaces[directory.path] = space;
+  }
+  for (const auto& [path, space] : spaces)
+    out.gauge("millrace_log_directory_total_bytes", "Size of the file system of a log directory",
+              static_cast<double>(space.capacity), {{"logDirectory", path}});
+  for (const auto& [path, space] : spaces)
+    out.gauge("millrace_log_directory_usable_bytes", "What is left of it",
+              static_cast<double>(space.available), {{"logDirectory", path}});
 }
 
 void add_cleaner(Families& out, const replication::MetricsSnapshot& snapshot) {
@@ -192,6 +376,9 @@ void add_controller(Families& out, const node::NodeMetrics& metrics) {
             metrics.active_controller ? 1 : 0);
   out.gauge("kafka_controller_kafkacontroller_offlinepartitionscount",
             "Partitions without a leader", static_cast<double>(metrics.offline_partitions));
+  out.counter("kafka_controller_controllerstats_uncleanleaderelections_total",
+              "Leaders elected although they may lack records",
+              static_cast<double>(metrics.controller.unclean_elections));
   out.gauge("kafka_controller_kafkacontroller_activebrokercount", "Unfenced brokers",
             static_cast<double>(metrics.active_brokers));
   out.gauge("kafka_controller_kafkacontroller_fencedbrokercount", "Fenced brokers",
@@ -209,7 +396,8 @@ const char* quorum_state(const node::NodeMetrics& metrics) {
 void add_quorum(Families& out, const node::NodeMetrics& metrics) {
   out.gauge("kafka_server_raftmetrics_current_leader", "Leader of the metadata quorum",
             metrics.quorum_leader);
-  out.gauge("kafka_server_raftmetrics_current_vote", "Voted for in the current epoch", -1);
+  out.gauge("kafka_server_raftmetrics_current_vote", "Voted for in the current epoch; -1: nobody",
+            metrics.quorum_vote);
   out.gauge("kafka_server_raftmetrics_current_epoch", "Epoch of the metadata quorum",
             metrics.quorum_epoch);
   out.gauge("kafka_server_raftmetrics_high_watermark", "Committed end of the metadata log",
@@ -321,19 +509,6 @@ void add_listeners(Families& out, const node::Node& node) {
   }
 }
 
-std::string read_proc(const char* path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-/// The number behind "key: " in a /proc file; 0 if it is not there.
-double proc_value(const std::string& text, const std::string& key) {
-  const auto at = text.find(key);
-  return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + key.size(), nullptr);
-}
-
 void add_process(Families& out) {
   const std::string io = read_proc("/proc/self/io");
   out.counter("kafka_server_kafkaserver_linux_disk_read_bytes", "Bytes read from disk",
@@ -365,7 +540,8 @@ void add_process(Families& out) {
 
 }  // namespace
 
-std::string metrics_text(const node::Node& node, const node::NodeMetrics* metrics) {
+std::string metrics_text(const node::Node& node, const node::NodeMetrics* metrics,
+                         MetricsHistory& history) {
   Families out;
   if (metrics != nullptr) {
     out.gauge("kafka_broker_info", "1", 1,
@@ -382,6 +558,10 @@ std::string metrics_text(const node::Node& node, const node::NodeMetrics* metric
     if (node.config().is_broker) add_groups(out, metrics->groups, metrics->replication);
     add_quotas(out, metrics->quotas);
     add_listeners(out, node);
+    MetricsSample now = sample_of(node, *metrics);
+    add_rates(out, *metrics, now, history);
+    add_requests(out, node, now, history);
+    history.add(std::move(now));
     add_topics(out, metrics->replication);
     add_partitions(out, metrics->replication);
   }

@@ -162,9 +162,17 @@ bool Controller::append_batch(metadata::MetadataRecords records) {
     if (!replayed.ok())
       check_failed("own record replays", __FILE__, __LINE__, to_string(replayed.error()));
   }
+  for (const metadata::MetadataRecord& record : records) {
+    const auto* change = std::get_if<protocol::PartitionChangeRecord>(&record);
+    // Elected although it may lack records: it says so to whoever fetches from it.
+    if (change != nullptr && change->leader >= 0 &&
+        change->leader_recovery_state ==
+            static_cast<std::int8_t>(metadata::LeaderRecoveryState::kRecovering))
+      ++metrics_.unclean_elections;
+  }
   last_append_ = strand_.now();
-  pending_.push_back(
-      {*appended, newest_.apply({*appended, log_->epoch(), strand_.wall_now()}), nullptr, nullptr});
+  pending_.push_back({*appended, newest_.apply({*appended, log_->epoch(), strand_.wall_now()}),
+                      nullptr, nullptr, last_append_});
   const metadata::MetadataUpdate& update = *pending_.back().update;
   partitions_.apply(before, update.image->topics, update.changes);
   return true;
@@ -182,6 +190,8 @@ void Controller::on_high_watermark(Offset high_watermark) {
   while (!pending_.empty() && pending_.front().last_offset < high_watermark) {
     Pending& first = pending_.front();
     if (first.update) {
+      ++metrics_.commits;
+      metrics_.commit_time += strand_.now() - first.appended_at;
       merged.image = std::move(first.update->image);
       merged.changes.merge(first.update->changes);
     }

@@ -10,6 +10,7 @@
 #include "broker/common/rng.h"
 #include "broker/controller/brokers.h"
 #include "broker/controller/channel.h"
+#include "broker/controller/metrics.h"
 #include "broker/controller/mutation_quota.h"
 #include "broker/controller/partition_index.h"
 #include "broker/controller/record_log.h"
@@ -62,6 +63,7 @@ class Controller final : public quorum::QuorumListener {
 
   io::Strand& strand() { return strand_; }
   bool is_active() const { return active_; }
+  const ControllerMetrics& metrics() const { return metrics_; }
   bool failed() const { return failed_; }
   metadata::ImagePtr committed_image() const override { return committed_; }
 
@@ -81,6 +83,7 @@ class Controller final : public quorum::QuorumListener {
     std::optional<metadata::MetadataUpdate> update;
     Task answer;   // the records are committed
     Task abandon;  // leadership was lost first
+    Instant appended_at{};
   };
 
   static constexpr std::string_view kLogger = "controller";
@@ -122,6 +125,7 @@ class Controller final : public quorum::QuorumListener {
   metadata::ImagePtr committed_;
   metadata::MetadataDelta newest_;
   std::deque<Pending> pending_;
+  ControllerMetrics metrics_;
   BrokerHeartbeats heartbeats_;
   MutationQuotas mutation_quotas_;
   Rng rng_;

@@ -33,12 +33,14 @@ void Node::Impl::collect(UniqueFunction<void(NodeMetrics)> done) {
   metrics->quorum_high_watermark = metadata_log_->high_watermark().value;
   metrics->quorum_log_end_offset = metadata_log_->log_end_offset().value;
   metrics->quorum_leader = quorum_leader_.get()->leader.value_or(BrokerId{-1}).value;
+  metrics->loops = ports_.strands.size();
+  metrics->quorum_vote = metadata_log_->voted().value_or(BrokerId{-1}).value;
+  metrics->controller = controller_->metrics();
   metrics->is_controller = config_.is_controller;
   metrics->is_voter = metadata_log_->is_voter();
   add_cluster(*metrics, *state_.get()->image);
   for (const auto& directory : logs_->directories()) {
-    metrics->offline_log_dirs += directory.is_offline() ? 1 : 0;
-    metrics->full_log_dirs += directory.is_full() ? 1 : 0;
+    metrics->log_dirs.push_back({directory.path, directory.is_offline(), directory.is_full()});
   }
   if (client_quotas_ != nullptr) metrics->quotas = client_quotas_->usage(main().now());
   if (replicas_ == nullptr) {

@@ -139,6 +139,8 @@ class MetadataLog {
   Result<Offset> append(const metadata::MetadataRecords& records, std::int16_t metadata_version);
 
   LeaderAndEpoch leader() const;
+  /// Whom this node voted for in this epoch.
+  std::optional<BrokerId> voted() const { return core_ ? core_->voted() : std::nullopt; }
   LeaderEpoch epoch() const { return core_ ? core_->epoch() : LeaderEpoch{0}; }
   Offset high_watermark() const { return high_watermark_; }
   Offset log_end_offset() const { return log_->log_end_offset(); }

@@ -156,6 +156,9 @@ class RaftCore {
 
   RaftRole role() const { return role_; }
   LeaderEpoch epoch() const { return epoch_; }
+  std::optional<BrokerId> voted() const {
+    return voted_ ? std::optional(voted_->id) : std::nullopt;
+  }
   LeaderAndEpoch leader() const;
   bool leads() const { return role_ == RaftRole::kLeader; }
   Offset epoch_start() const { return epoch_start_; }  // of the leader's own epoch

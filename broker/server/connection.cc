@@ -245,7 +245,9 @@ void Connection::pass_to_sink(RequestHeader header, Slice body, std::size_t byte
   request.strand = &worker_.strand;
   request.connection_end = end_;
   request.quota_shares = quota_shares_;
-  worker_.sink.on_request(std::move(request), begin_request());
+  Responder responder =
+      begin_request(static_cast<std::int16_t>(request.header.api_key), request.received);
+  worker_.sink.on_request(std::move(request), std::move(responder));
 }
 
 void Connection::on_sasl_request(const RequestHeader& header, const Slice& body) {
@@ -378,10 +380,10 @@ void Connection::refuse_in_its_place(const std::string& reason) {
 
 // ---- answers out
 
-Responder Connection::begin_request() {
+Responder Connection::begin_request(std::int16_t api_key, Instant received) {
   const std::uint64_t sequence = first_sequence_ + in_flight_.size();
   in_flight_bytes_ += admitted_.bytes();
-  in_flight_.push_back({std::move(admitted_), std::nullopt});
+  in_flight_.push_back({std::move(admitted_), std::nullopt, api_key, received});
   metrics_.requests_in_flight.add();
   return Responder([strand = &worker_.strand, weak = weak_from_this(), sequence](Reply reply) {
     if (strand->is_current()) {
@@ -404,6 +406,9 @@ void Connection::deliver(std::uint64_t sequence, Reply reply) {
   const std::uint64_t index = sequence - first_sequence_;
   CHECK_LT(index, in_flight_.size());
   if (reply.mute.count() > 0) mute(reply.mute);
+  const InFlight& request = in_flight_[index];
+  // Not the turn's time: what this turn spent on the request is most of what it took.
+  metrics_.add_time(request.api_key, std::chrono::steady_clock::now() - request.received);
   in_flight_[index].reply = std::move(reply);
   last_active_ = worker_.strand.now();
   if (processing_) return;

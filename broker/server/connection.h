@@ -41,6 +41,8 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   struct InFlight {
     MemoryBudget::Reservation memory;
     std::optional<Reply> reply;
+    std::int16_t api_key = -1;  // -1: not a request that is passed on
+    Instant received{};
   };
 
   void on_open() override;
@@ -69,7 +71,7 @@ class Connection final : public io::StreamHandler, public std::enable_shared_fro
   void malformed(const std::string& reason);
 
   // Answers out.
-  Responder begin_request();
+  Responder begin_request(std::int16_t api_key, Instant received);
   void deliver(std::uint64_t sequence, Reply reply);
   void flush_answers();
   void answer_now(Slices answer);
