@@ -2,13 +2,14 @@
 
 #include <string>
 
+#include "operator/controllers/metrics.h"
 #include "operator/controllers/operator.h"
 
 namespace op::app {
 
-/// Prometheus text of the loops' counters: millrace_operator_reconciles_total,
-/// millrace_operator_reconcile_failures_total, millrace_operator_reconcile_seconds_total by kind,
-/// millrace_operator_queue_depth, millrace_operator_leader, and the process's memory.
-std::string metrics_text(controllers::Operator& op, bool leader);
+/// Prometheus' text of what the loops did and, on the replica that acts, of everything that the
+/// operator looks after: docs/metrics.md. `collector` is that of `op`.
+std::string metrics_text(controllers::Operator& op, controllers::MetricsCollector& collector,
+                         bool leader);
 
 }  // namespace op::app

@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "broker/common/rng.h"
+#include "operator/app/version.h"
 
 namespace op::app {
 namespace {
@@ -64,7 +65,7 @@ Parsed parse_command_line(int argc, char** argv) {
   options.identity = draw_identity();
   CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources",
                "millrace-operator");
-  app.set_version_flag("--version", "millrace-operator 0.1.0");
+  app.set_version_flag("--version", std::string("millrace-operator ") + kVersion);
   add_kubernetes_options(app, options);
   app.add_option("--pod-labels", options.pod_labels,
                  "key=value labels of the operator's pods, for NetworkPolicies")
@@ -75,6 +76,11 @@ Parsed parse_command_line(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--workers", options.workers, "Reconciles at once")
       ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  app.add_option(
+         "--offsets-seconds", options.offsets_seconds,
+         "How often offsets are asked for, for the lag of groups, while metrics are scraped")
+      ->check(CLI::Range(1, 3600))
       ->capture_default_str();
   std::string http;
   int health_port = -1;

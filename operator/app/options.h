@@ -24,6 +24,7 @@ struct Options {
   int lease_seconds = 15;  // how long a replica that vanished is waited for
   std::string broker_image = "docker.io/millrace/broker:dev";
   int workers = 4;
+  int offsets_seconds = 10;  // between two rounds of asking for offsets, while metrics are scraped
   broker::io::Endpoint http{"0.0.0.0", 8080};  // port 0: none
   bool text_log = false;
   std::string log_level = "info";

@@ -49,9 +49,10 @@ bool stop_requested() {
   return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
 }
 
-KafkaRuntime::KafkaRuntime()
+KafkaRuntime::KafkaRuntime(const Options& options)
     : transport_(broker::io::posix::make_posix_transport()),
-      connector_(kafka::make_connector(loop_, *transport_)) {
+      connector_(kafka::make_connector(
+          loop_, *transport_, {.interval = std::chrono::seconds(options.offsets_seconds)})) {
   loop_.start();
 }
 

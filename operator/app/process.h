@@ -25,7 +25,7 @@ bool stop_requested();
 /// What both ways to run have in common: the loop on which the Kafka connections live.
 class KafkaRuntime {
  public:
-  KafkaRuntime();
+  explicit KafkaRuntime(const Options& options);
   ~KafkaRuntime();  // after all connections are gone
   kafka::Connector& connector() { return *connector_; }
   reconcile::Scheduler& scheduler() { return scheduler_; }

@@ -98,9 +98,10 @@ int run_in_cluster(const Options& options) {
   const auto may_write = [&leader_ptr] { return leader_ptr == nullptr || leader_ptr->may_act(); };
   provider::KubernetesStore store(client, store_options(options, may_write));
   provider::KubernetesInfrastructure infrastructure;
-  KafkaRuntime kafka;
+  KafkaRuntime kafka(options);
   controllers::Operator op({store, infrastructure, kafka.connector(), kafka.scheduler(), may_write},
                            settings_of(options, ns), {.workers = options.workers});
+  controllers::MetricsCollector collector(store, op.clusters());
   const auto lasting = std::chrono::seconds(options.lease_seconds);
   controllers::Leader leader(
       client, {ns, options.lease}, options.identity, kube::service_account_uid(*server),
@@ -108,7 +109,8 @@ int run_in_cluster(const Options& options) {
   if (options.leader_election) leader_ptr = &leader;
 
   const auto http = start_http(
-      options, [&store] { return store.synced(); }, [&] { return metrics_text(op, may_write()); });
+      options, [&store] { return store.synced(); },
+      [&] { return metrics_text(op, collector, may_write()); });
   if (!http.ok()) return fail(http.error().detail);
   const auto started = store.start();
   if (!started.ok()) return fail(started.error().detail);

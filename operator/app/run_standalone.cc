@@ -30,14 +30,15 @@ std::string without_slash(std::string path) {
 int run_standalone(const Options& options) {
   provider::Standalone standalone({without_slash(absolute(options.resources)),
                                    without_slash(absolute(options.data)), options.broker_program});
-  KafkaRuntime kafka;
+  KafkaRuntime kafka(options);
   controllers::OperatorSettings settings;
   settings.default_image = options.broker_image;
   settings.unknown_fields = api::Unknown::kRefused;
   controllers::Operator op({standalone.store(), standalone, kafka.connector(), kafka.scheduler()},
                            settings, {.workers = options.workers});
+  controllers::MetricsCollector collector(standalone.store(), op.clusters());
   const auto http = start_http(
-      options, [] { return true; }, [&] { return metrics_text(op, true); });
+      options, [] { return true; }, [&] { return metrics_text(op, collector, true); });
   if (!http.ok()) return fail(http.error().detail);
   const auto started = standalone.start();
   if (!started.ok()) return fail(started.error().detail);

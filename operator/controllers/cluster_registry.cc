@@ -145,4 +145,9 @@ ClusterHandlePtr ClusterRegistry::find(const api::ClusterRef& cluster) const {
   return found == clusters_.end() ? nullptr : found->second;
 }
 
+std::map<api::ClusterRef, ClusterHandlePtr> ClusterRegistry::all() const {
+  const std::lock_guard lock(mutex_);
+  return clusters_;
+}
+
 }  // namespace op::controllers

@@ -25,6 +25,8 @@ class ClusterHandle {
   const kafka::ConnectionSpec& spec() const { return spec_; }
   kafka::ClusterView& view() { return connection_->view(); }
   AdminBatcher& admin() { return batcher_; }
+  /// view().offsets() is kept current for the next minutes.
+  void follow_offsets() { connection_->follow_offsets(); }
 
   /// The quorum as it was described last (null: never), and whether that was asked for after
   /// `pods` looked as they do now; asks for it if not, or if it is older than `max_age`. Only the
@@ -114,6 +116,7 @@ class ClusterRegistry {
   void close_all();
   /// Null when it is not open.
   ClusterHandlePtr find(const api::ClusterRef& cluster) const;
+  std::map<api::ClusterRef, ClusterHandlePtr> all() const;
 
  private:
   kafka::Connector& connector_;

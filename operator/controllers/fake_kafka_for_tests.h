@@ -193,6 +193,7 @@ class FakeKafka {
   std::map<std::string, broker::ErrorCode> refuse;  // topic -> answer to its creation
   std::map<int, kafka::Connector::ChangeCallback> listeners;
   int next_listener = 0;
+  std::shared_ptr<const kafka::OffsetsSnapshot> offsets;
 
  private:
   broker::Rng rng_{7};
@@ -221,6 +222,10 @@ class FakeConnection final : public kafka::ClusterConnection,
   std::shared_ptr<const kafka::QuorumDescription> quorum() const override {
     return kafka_.up ? kafka_.quorum : nullptr;
   }
+  std::shared_ptr<const kafka::OffsetsSnapshot> offsets() const override {
+    return kafka_.up ? kafka_.offsets : nullptr;
+  }
+  void follow_offsets() override {}
   void refresh_quorum() override {
     if (!kafka_.quorum) return;
     auto again = std::make_shared<kafka::QuorumDescription>(*kafka_.quorum);

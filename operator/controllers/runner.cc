@@ -1,5 +1,7 @@
 #include "operator/controllers/runner.h"
 
+#include <algorithm>
+
 #include "broker/common/log.h"
 
 namespace op::controllers {
@@ -90,6 +92,8 @@ void Runner::reconcile_one(WorkQueue& queue, const WorkKey& key) {
     outcome = Outcome::failed({broker::ErrorCode::kUnknownServerError, e.what()});
   }
   const auto took = std::chrono::steady_clock::now() - began;
+  const auto bucket = std::lower_bound(kBuckets.begin(), kBuckets.end(), took) - kBuckets.begin();
+  counters.took[static_cast<std::size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
   counters.reconciles.fetch_add(1, std::memory_order_relaxed);
   counters.busy_microseconds.fetch_add(
       std::chrono::duration_cast<std::chrono::microseconds>(took).count(),

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -52,7 +54,14 @@ class Runner {
     std::atomic<std::uint64_t> reconciles{0};
     std::atomic<std::uint64_t> failures{0};
     std::atomic<std::uint64_t> busy_microseconds{0};
+    /// How many took at most as long as kBuckets says; those of one bucket only.
+    std::array<std::atomic<std::uint64_t>, 9> took{};
   };
+  static constexpr std::array<std::chrono::microseconds, 8> kBuckets{
+      std::chrono::milliseconds(1),     std::chrono::milliseconds(5),
+      std::chrono::milliseconds(20),    std::chrono::milliseconds(100),
+      std::chrono::milliseconds(500),   std::chrono::milliseconds(2000),
+      std::chrono::milliseconds(10000), std::chrono::milliseconds(60000)};
   /// By kind; fixed after the last add().
   const std::map<std::string, std::unique_ptr<Counters>>& counters() const { return counters_; }
   std::size_t depth() const;

@@ -21,6 +21,8 @@ struct MetadataImage;
 
 namespace op::kafka {
 
+struct OffsetsSnapshot;
+
 /// How to reach one cluster. Equal specs are the same connection.
 struct ConnectionSpec {
   enum class Mode {
@@ -91,6 +93,8 @@ class ClusterView {
   virtual std::string problem() const = 0;
   /// Null until it was described once.
   virtual std::shared_ptr<const QuorumDescription> quorum() const = 0;
+  /// Of the last round; null until there was one, and when nobody has followed for a while.
+  virtual std::shared_ptr<const OffsetsSnapshot> offsets() const = 0;
 };
 
 /// The answer for one item of a batch: kNone, or Kafka's code and message.
@@ -210,6 +214,8 @@ class ClusterConnection {
   /// caller's thread; not at all when the connection is destroyed before. Errors: of the first
   /// broker that does not tell; kUnsupportedVersion where the brokers' addresses are not known.
   virtual void describe_log_dirs(std::function<void(broker::Result<LogSizes>)> done) = 0;
+  /// Has the offsets of logs and groups kept current for the next minutes (offsets_watch.h).
+  virtual void follow_offsets() = 0;
 };
 
 /// Makes connections; one per process. `on_change` is called after the view shows the change, on

@@ -9,6 +9,7 @@
 #include "operator/kafka/describe_watch.h"
 #include "operator/kafka/log_dirs_client.h"
 #include "operator/kafka/metadata_watch.h"
+#include "operator/kafka/offsets_watch.h"
 #include "operator/kafka/quorum_client.h"
 #include "operator/kafka/tls_material.h"
 
@@ -47,6 +48,7 @@ class View final : public ClusterView {
   std::string cluster_id() const override { return locked(cluster_id_); }
   std::string problem() const override { return locked(problem_); }
   std::shared_ptr<const QuorumDescription> quorum() const override { return locked(quorum_); }
+  std::shared_ptr<const OffsetsSnapshot> offsets() const override { return locked(offsets_); }
 
   /// The image before; null for the first.
   metadata::ImagePtr set_image(metadata::ImagePtr image) {
@@ -64,6 +66,10 @@ class View final : public ClusterView {
     auto shared = std::make_shared<const QuorumDescription>(std::move(quorum));
     const std::lock_guard lock(mutex_);
     return std::exchange(quorum_, std::move(shared));
+  }
+  void set_offsets(std::shared_ptr<const OffsetsSnapshot> offsets) {
+    const std::lock_guard lock(mutex_);
+    offsets_.swap(offsets);
   }
   void set_cluster_id(std::string cluster_id) {
     const std::lock_guard lock(mutex_);
@@ -83,6 +89,7 @@ class View final : public ClusterView {
   std::string cluster_id_;
   std::string problem_ = "not connected yet";
   std::shared_ptr<const QuorumDescription> quorum_;
+  std::shared_ptr<const OffsetsSnapshot> offsets_;
 };
 
 bool same_members(const QuorumDescription& a, const QuorumDescription& b) {
@@ -94,13 +101,18 @@ class Link {
  public:
   Link(broker::io::Strand& strand, broker::io::Transport& transport,
        broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
-       std::vector<std::int32_t> broker_ids, std::shared_ptr<View> view, std::shared_ptr<Gate> gate,
-       Connector::ChangeCallback on_change)
+       OffsetsOptions offsets, std::vector<std::int32_t> broker_ids, std::shared_ptr<View> view,
+       std::shared_ptr<Gate> gate, Connector::ChangeCallback on_change)
       : view_(std::move(view)),
         gate_(std::move(gate)),
         on_change_(std::move(on_change)),
         admin_(strand, transport, brokers, {}),
-        log_dirs_(strand, transport, brokers, std::move(broker_ids)) {
+        log_dirs_(strand, transport, brokers, std::move(broker_ids)),
+        offsets_(
+            strand, transport, brokers, offsets, [view = view_.get()] { return view->image(); },
+            [view = view_.get()](std::shared_ptr<const OffsetsSnapshot> snapshot) {
+              view->set_offsets(std::move(snapshot));
+            }) {
     if (controllers.bootstrap.empty()) {
       describe_ = std::make_unique<DescribeWatch>(strand, transport, std::move(brokers),
                                                   DescribeOptions{}, describe_events());
@@ -125,6 +137,7 @@ class Link {
   }
   Admin& admin() { return admin_; }
   LogDirsClient& log_dirs() { return log_dirs_; }
+  void follow_offsets() { offsets_.follow(); }
 
   void refresh_quorum(bool wanted) {
     if (!quorum_) return;
@@ -206,6 +219,7 @@ class Link {
   const Connector::ChangeCallback on_change_;
   Admin admin_;
   LogDirsClient log_dirs_;
+  OffsetsWatch offsets_;
   std::unique_ptr<MetadataWatch> watch_;  // either these two
   std::unique_ptr<QuorumClient> quorum_;
   std::unique_ptr<DescribeWatch> describe_;  // or this one
@@ -218,10 +232,12 @@ class Connection final : public ClusterConnection, private AdminClient {
  public:
   Connection(broker::io::Strand& strand, broker::io::Transport& transport,
              broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
-             std::vector<std::int32_t> broker_ids, Connector::ChangeCallback on_change)
+             OffsetsOptions offsets, std::vector<std::int32_t> broker_ids,
+             Connector::ChangeCallback on_change)
       : strand_(strand),
         link_(std::make_shared<Link>(strand, transport, std::move(controllers), std::move(brokers),
-                                     std::move(broker_ids), view_, gate_, std::move(on_change))) {
+                                     offsets, std::move(broker_ids), view_, gate_,
+                                     std::move(on_change))) {
     strand_.post([link = link_] { link->start(); });
   }
 
@@ -246,6 +262,11 @@ class Connection final : public ClusterConnection, private AdminClient {
           [gate = std::move(gate), done = std::move(done)](const Result<LogSizes>& sizes) {
             gate->run([&] { done(sizes); });
           });
+    });
+  }
+  void follow_offsets() override {
+    strand_.post([link = std::weak_ptr(link_)] {
+      if (const auto alive = link.lock()) alive->follow_offsets();
     });
   }
 
@@ -321,8 +342,9 @@ class Connection final : public ClusterConnection, private AdminClient {
 
 class NetworkConnector final : public Connector {
  public:
-  NetworkConnector(broker::io::Strand& strand, broker::io::Transport& transport)
-      : strand_(strand), transport_(transport) {}
+  NetworkConnector(broker::io::Strand& strand, broker::io::Transport& transport,
+                   OffsetsOptions offsets)
+      : strand_(strand), transport_(transport), offsets_(offsets) {}
 
   Result<std::unique_ptr<ClusterConnection>> connect(const ConnectionSpec& spec,
                                                      ChangeCallback on_change) override {
@@ -336,7 +358,7 @@ class NetworkConnector final : public Connector {
     return std::unique_ptr<ClusterConnection>(std::make_unique<Connection>(
         strand_, transport_,
         reconnect(options, reads_log ? spec.controllers : std::vector<broker::io::Endpoint>()),
-        reconnect(options, spec.brokers), spec.broker_ids, std::move(on_change)));
+        reconnect(options, spec.brokers), offsets_, spec.broker_ids, std::move(on_change)));
   }
 
  private:
@@ -363,13 +385,15 @@ class NetworkConnector final : public Connector {
 
   broker::io::Strand& strand_;
   broker::io::Transport& transport_;
+  const OffsetsOptions offsets_;
 };
 
 }  // namespace
 
 std::unique_ptr<Connector> make_connector(broker::io::Strand& strand,
-                                          broker::io::Transport& transport) {
-  return std::make_unique<NetworkConnector>(strand, transport);
+                                          broker::io::Transport& transport,
+                                          OffsetsOptions offsets) {
+  return std::make_unique<NetworkConnector>(strand, transport, offsets);
 }
 
 }  // namespace op::kafka

@@ -4,6 +4,7 @@
 
 #include "broker/io/transport.h"
 #include "operator/kafka/cluster_view.h"
+#include "operator/kafka/offsets.h"
 
 namespace op::kafka {
 
@@ -12,6 +13,7 @@ namespace op::kafka {
 /// kInvalidConfig (TLS material that cannot be used), kUnsupportedVersion (Mode::kDescribe: not
 /// supported yet).
 std::unique_ptr<Connector> make_connector(broker::io::Strand& strand,
-                                          broker::io::Transport& transport);
+                                          broker::io::Transport& transport,
+                                          OffsetsOptions offsets = {});
 
 }  // namespace op::kafka
