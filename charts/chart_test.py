@@ -115,3 +115,34 @@ def test_images_follow_the_chart_and_can_be_pinned():
 def test_misspelt_and_wrong_values_are_refused(values):
     done = helm("template", "millrace", str(CHART), "--kube-version", "1.34.0", "--set", *values)
     assert done.returncode != 0 and "schema" in done.stderr
+
+
+def test_monitoring_comes_only_when_wanted():
+    objects = render()
+    assert not of_kind(objects, "PrometheusRule") and not of_kind(objects, "ConfigMap")
+    objects = render({"alerts.enabled": True, "alerts.labels": {"release": "prometheus"}, "dashboards.enabled": True})
+    rule, = of_kind(objects, "PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert {g["name"] for g in rule["spec"]["groups"]} == {"millrace-brokers", "millrace-consumers", "millrace-operator"}
+    dashboards = of_kind(objects, "ConfigMap")
+    assert len({d["metadata"]["name"] for d in dashboards}) == 5
+    assert all(d["metadata"]["labels"]["grafana_dashboard"] == "1" for d in dashboards)
+
+
+def test_series_carry_the_cluster_and_lag_is_told_once():
+    operator, brokers = of_kind(render(), "PodMonitor")
+    assert operator["spec"]["podMetricsEndpoints"][0]["honorLabels"] is True
+    endpoint, = brokers["spec"]["podMetricsEndpoints"]
+    assert [r["targetLabel"] for r in endpoint["relabelings"]] == ["kafka_cluster"]
+    assert endpoint["metricRelabelings"][0]["action"] == "drop"
+    names = {r["targetLabel"] for m in of_kind(render({"strimziDashboards.enabled": True}), "PodMonitor")
+             for key in ("relabelings", "metricRelabelings") for r in m["spec"]["podMetricsEndpoints"][0].get(key, [])
+             if "targetLabel" in r}
+    assert {"strimzi_io_cluster", "strimzi_io_name", "kubernetes_pod_name"} <= names
+
+
+@pytest.mark.parametrize("values", [["alerts.rules.MillraceBrokenDown.for=1m"], ["alerts.rules.MillraceBrokerDown.for=soon"],
+                                    ["dashboards.folder=x"], ["strimziDashboards=true"]])
+def test_misspelt_monitoring_is_refused(values):
+    done = helm("template", "millrace", str(CHART), "--kube-version", "1.34.0", "--set", ",".join(["alerts.enabled=true", *values]))
+    assert done.returncode != 0

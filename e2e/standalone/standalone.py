@@ -25,12 +25,13 @@ class Standalone:
         self.resources = folder / "resources"
         self.data = folder / "data"
         self.process = None
+        self.options = []  # more of the operator's
 
     def start(self):
         uid, gid = ORDINARY_USER
         self.process = Process(
             ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", self.programs / "millrace-operator", "standalone",
-             "--resources", self.resources, "--data", self.data, "--broker", self.programs / "millrace-broker"],
+             "--resources", self.resources, "--data", self.data, "--broker", self.programs / "millrace-broker", *self.options],
             log=self.folder / "operator.log", cwd="/")
         return self
 

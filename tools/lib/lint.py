@@ -132,12 +132,15 @@ def commands():
 
 
 def chart_copies():
-    """The chart carries copies of crds/*.yaml."""
+    """The chart carries copies of crds/*.yaml, and the dashboards that tools/dashboards makes."""
     tool = paths.ROOT / "tools" / "sync_crds"
     if not tool.exists():
         return []
     result = subprocess.run([tool, "--check"], capture_output=True, text=True)
-    return [] if result.returncode == 0 else ["charts/millrace/files/crds: not what crds/ says; run tools/sync_crds"]
+    problems = [] if result.returncode == 0 else ["charts/millrace/files/crds: not what crds/ says; run tools/sync_crds"]
+    if subprocess.run([paths.ROOT / "tools" / "dashboards", "--check"], capture_output=True).returncode != 0:
+        problems.append("charts/millrace/files/dashboards: not what tools/dashboards makes; run it")
+    return problems
 
 
 def documentation():
@@ -158,7 +161,7 @@ def documentation():
         if not re.search(rf"\b{api}\b", compatibility.split("Not served:")[0]):
             problems.append(f"docs/compatibility.md: nothing about {api}, which broker/handlers/register_apis.cc serves")
     metrics = read("docs/metrics.md")
-    for source in ("broker/app/metrics_text.cc", "broker/replication/metrics.h", "operator/app/metrics.cc"):
+    for source in ("broker/app/metrics_text.cc", "broker/replication/metrics.h", "operator/app/metrics.cc", "operator/app/offset_series.cc"):
         for name in re.findall(r'"((?:kafka|millrace|process)_\w+)"', read(source)):
             if f"`{name}`" not in metrics:
                 problems.append(f"docs/metrics.md: nothing about {name} of {source}")

@@ -58,3 +58,9 @@ capabilities:
     fieldRef:
       fieldPath: metadata.namespace
 {{- end }}
+
+{{/* A text of an alert with its numbers; call with (list $rule $text). */}}
+{{- define "millrace.alertText" -}}
+{{- $rule := index . 0 -}}
+{{- index . 1 | replace "$threshold" (get $rule "threshold" | toString) | replace "$window" (get $rule "window" | toString) -}}
+{{- end }}
