@@ -45,6 +45,8 @@ int run_command_line(int argc, char** argv) {
       ->take_all();
   dev_command->add_flag("--json", dev.json_output,
                         "print one line of JSON when ready, for test harnesses");
+  dev_command->add_flag("--until-stdin-closes", dev.until_stdin_closes,
+                        "stop when standard input ends: with the program that holds it");
   dev_command->callback([&] { exit_code = run_dev(dev); });
 
   FormatOptions format;

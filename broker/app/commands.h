@@ -29,6 +29,7 @@ struct DevOptions {
   std::string http_listen;     // "" = none
   std::vector<std::string> overrides;
   bool json_output = false;  // one line of JSON on standard output when ready
+  bool until_stdin_closes = false;
 };
 int run_dev(const DevOptions& options);
 

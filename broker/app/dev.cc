@@ -1,9 +1,12 @@
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "broker/app/cluster_file.h"
 #include "broker/app/commands.h"
@@ -104,9 +107,22 @@ void print_ready(const DevOptions& options, const node::Node& node,
   std::fflush(stdout);
 }
 
+/// A harness that is killed cannot stop its broker, but the pipe between them ends with it.
+void stop_when_stdin_closes() {
+  std::thread([] {
+    char ignored[256];
+    ssize_t n = 0;
+    do {
+      n = ::read(STDIN_FILENO, ignored, sizeof ignored);
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    ::kill(getpid(), SIGTERM);
+  }).detach();
+}
+
 }  // namespace
 
 int run_dev(const DevOptions& options) {
+  if (options.until_stdin_closes) stop_when_stdin_closes();
   if (isatty(STDERR_FILENO) != 0) set_log_format(LogFormat::kText);
   set_log_level(LogLevel::kWarn);  // a person looks at the screen
   auto directory = DataDirectory::make(options.data_directory);

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from e2e.lib import jars
@@ -20,6 +21,8 @@ PYTHON_LOCK = HERE / "python" / "requirements.txt"
 KAFKAJS_FILES = [HERE / "kafkajs" / name for name in ("package.json", "package-lock.json", "with_kafkajs.js")]
 SARAMA = HERE / "sarama"
 FRANZ_GO = HERE / "franz-go"
+PIPELINE = paths.ROOT / "examples" / "order-pipeline"
+PIPELINE_LOCK = HERE / "order-pipeline.sha256"
 
 
 def python():
@@ -56,8 +59,46 @@ def franz_go():
     return cached("franz-go", [FRANZ_GO / "go.mod", FRANZ_GO / "go.sum"], make) / "kgo.test"
 
 
+def order_pipeline():
+    """Maven's repository with all that examples/order-pipeline needs, for builds without a network."""
+    def make(folder):
+        fetch_jars(folder / "repository")
+        if unknown := set(jars_of(folder / "repository")) - set(PIPELINE_LOCK.read_text().splitlines()):
+            raise ui.Failure(f"{len(unknown)} jars are not those of {PIPELINE_LOCK.name}", tail=sorted(unknown)[:12],
+                             todo="if a version was raised on purpose: e2e/clients/README.md")
+    return cached("order-pipeline", [*sorted(PIPELINE.rglob("pom.xml")), PIPELINE_LOCK], make) / "repository"
+
+
+def lock_order_pipeline():
+    """Writes down which jars Maven takes now."""
+    with tempfile.TemporaryDirectory() as scratch:
+        fetch_jars(Path(scratch))
+        PIPELINE_LOCK.write_text("\n".join(jars_of(Path(scratch))) + "\n")
+
+
+def fetch_jars(repository):
+    with tempfile.TemporaryDirectory() as scratch:
+        project = Path(scratch) / "project"
+        copy_pipeline(project)
+        # A test must run: the runner of the tests is looked for only then.
+        run(*maven(repository), "--strict-checksums", "verify", "-Dtest=LastMinuteTest", "-Dsurefire.failIfNoSpecifiedTests=false",
+            cwd=project)
+
+
+def jars_of(repository):
+    return [f"{hashlib.sha256(jar.read_bytes()).hexdigest()}  {jar.relative_to(repository)}" for jar in sorted(repository.rglob("*.jar"))]
+
+
+def copy_pipeline(target):
+    shutil.copytree(PIPELINE, target, ignore=shutil.ignore_patterns("target", "data"))
+
+
+def maven(repository):
+    return ["mvn", "-B", "-q", f"-Dmaven.repo.local={repository}"]
+
+
 fetched = []  # by this process
-THINGS = {"jars": jars.ensure, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go}
+THINGS = {"jars": jars.ensure, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go, "order-pipeline": order_pipeline}
 
 
 def ensure():
@@ -93,7 +134,7 @@ def run(*argv, cwd=None, env=None):
                           timeout=600)
     if done.returncode != 0:
         raise ui.Failure(f"{Path(argv[0]).name} {argv[1]} failed", tail=(done.stdout + done.stderr).splitlines()[-12:],
-                         todo="check the network path to PyPI, npm and the Go module proxy; then run it again")
+                         todo="check the network path to PyPI, npm, Maven Central and the Go module proxy; then run it again")
 
 
 def go(*arguments, cwd):

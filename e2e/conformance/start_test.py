@@ -1,5 +1,6 @@
 """Start and end: settings that are wrong or unknown, how fast the first record is in, what SIGTERM leaves behind."""
 
+import json
 import os
 import subprocess
 import time
@@ -127,3 +128,17 @@ def test_sigterm_waits_for_no_idle_client(broker):
     finally:
         waiting.kill()
         waiting.wait()
+
+
+def test_a_development_broker_ends_with_the_program_that_holds_its_input(millrace_broker_program):
+    process = subprocess.Popen([PROGRAM, "dev", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    try:
+        folder = json.loads(process.stdout.readline())["dataDirectory"]
+        process.stdin.write("what comes is ignored\n")
+        process.stdin.flush()
+        assert os.path.isdir(folder)
+        process.stdin.close()
+        assert process.wait(10) == 0 and not os.path.exists(folder)
+    finally:
+        process.kill()
