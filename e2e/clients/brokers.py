@@ -1,4 +1,4 @@
-"""The brokers that the programs talk to: ours and Apache's with the same settings. The listeners: one without security for
+"""The brokers that the programs talk to: ours and Apache's with the same settings. Secured's listeners: one without security for
 suites that bring their own programs, one with SCRAM-SHA-512, one with that and TLS."""
 
 import os
@@ -6,7 +6,9 @@ import subprocess
 
 from e2e.conformance.support.certificates import Ca
 from e2e.lib.broker import Broker
+from e2e.lib.cluster import Cluster
 from e2e.lib.kafka import ApacheKafka
+from e2e.lib.network import Loopback
 from e2e.lib.process import free_ports
 
 USERS = {"admin": "admin-secret", "limited": "limited-secret"}
@@ -76,3 +78,23 @@ class Secured:
 
     def stop(self):
         self.broker.kill()
+
+
+def three_brokers(folder, kind, properties=None, authorizer=False):
+    """A cluster of either kind, each in a rack of its own, not started. Clients need no login. With `authorizer` there are ACLs,
+    which forbid nothing yet, and the brokers know each other by certificates: they are super users, clients are not."""
+    hosts = Loopback(["n1", "n2", "n3", "clients"])
+    common = {"transaction.state.log.num.partitions": 3, "group.initial.rebalance.delay.ms": 0, **(properties or {})}
+    if authorizer:
+        ca = Ca(folder / "pki", "nodes")
+        addresses = ",".join(f"IP:{host.address}" for host in hosts.hosts.values())
+        common |= {
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:SSL,CONTROLLER:SSL",
+            "ssl.keystore.type": "PEM", "ssl.keystore.location": ca.keystore("node", "/CN=node", addresses),
+            "ssl.truststore.type": "PEM", "ssl.truststore.location": ca.certificate, "ssl.client.auth": "required",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:CN=node", "allow.everyone.if.no.acl.found": "true",
+        }
+    numbers = (1, 2, 3)
+    racks = {n: {"broker.rack": f"RACK{n}"} for n in numbers}
+    return Cluster(folder, {n: kind for n in numbers}, hosts, {kind: common, **racks}, heap="512m")

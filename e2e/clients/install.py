@@ -23,6 +23,7 @@ SARAMA = HERE / "sarama"
 FRANZ_GO = HERE / "franz-go"
 PIPELINE = paths.ROOT / "examples" / "order-pipeline"
 PIPELINE_LOCK = HERE / "order-pipeline.sha256"
+TESTS_POM, CONNECT_POM, FLINK_POM = (HERE / "jars" / f"{name}.xml" for name in ("tests", "connect", "flink"))
 
 
 def python():
@@ -97,8 +98,16 @@ def maven(repository):
     return ["mvn", "-B", "-q", f"-Dmaven.repo.local={repository}"]
 
 
+def apache_jars():
+    for pom in POMS:
+        jars.ensure(pom)
+    return jars.folder()
+
+
 fetched = []  # by this process
-THINGS = {"jars": jars.ensure, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go, "order-pipeline": order_pipeline}
+POMS = (jars.POM, TESTS_POM, CONNECT_POM, FLINK_POM)
+THINGS = {"jars": apache_jars, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go,
+          "order-pipeline": order_pipeline}
 
 
 def ensure():
@@ -135,6 +144,7 @@ def run(*argv, cwd=None, env=None):
     if done.returncode != 0:
         raise ui.Failure(f"{Path(argv[0]).name} {argv[1]} failed", tail=(done.stdout + done.stderr).splitlines()[-12:],
                          todo="check the network path to PyPI, npm, Maven Central and the Go module proxy; then run it again")
+    return done
 
 
 def go(*arguments, cwd):

@@ -20,9 +20,7 @@ def start(secured, tmp_path):
     started = []
 
     def start(name, command, *arguments):
-        argv = jars.java("ExactlyOnce", command, client, *arguments, heap="160m")
-        at = argv.index("-cp") + 1
-        argv[at] = f"{jars.compiled(SOURCE)}:{argv[at]}"
+        argv = jars.java("ExactlyOnce", command, client, *arguments, heap="160m", source=SOURCE)
         started.append(Process(argv, tmp_path / f"{name}.log"))
         return started[-1]
     yield start

@@ -67,7 +67,8 @@ class Node:
         listeners, advertised = (",".join(f"{n}://{self.host.address}:{p}" for n, p in x.items()) for x in (ports, advertised))
         return {"process.roles": self.roles, "node.id": self.number, "listeners": listeners, "advertised.listeners": advertised,
                 "log.dirs": self.data, **PROPERTIES, **self.cluster.quorum_properties(),
-                **(KAFKA_PROPERTIES if self.kind == KAFKA else {}), **self.cluster.properties.get(self.kind, {})}
+                **(KAFKA_PROPERTIES if self.kind == KAFKA else {}), **self.cluster.properties.get(self.kind, {}),
+                **self.cluster.properties.get(self.number, {})}
 
     def become(self, kind):
         """The next start runs the other system on the same data and address."""
@@ -152,7 +153,7 @@ class Cluster:
 
     def __init__(self, folder, kinds, network, properties=None, features=None, heap="256m", jvm=()):
         self.folder, self.network = Path(folder), network
-        self.properties = properties or {}  # kind -> more properties
+        self.properties = properties or {}  # kind or node number -> more properties
         self.features = features or {}
         self.heap, self.jvm = heap, list(jvm)
         self.cluster_id = random_cluster_id()

@@ -223,7 +223,7 @@ class Suite:
 FULL_FACTOR = 6
 PREPARATIONS = {
     "build": Suite("build", run_build, 900),
-    "installation": Suite("installation", run_installation, 420),
+    "installation": Suite("installation", run_installation, 900),
     "localkube": Suite("localkube", run_go, 720),
 }
 CONFORMANCE_FOLDERS = ("e2e/lib", "e2e/conformance")
@@ -238,7 +238,7 @@ SUITES = {
     "sim": Suite("sim", run_simulation, 480, ("build",)),
     "defects": Suite("defects", run_planted_defects, 420, ("build",)),
     "conformance": Suite("conformance", run_pytest(*CONFORMANCE_FOLDERS), 600, ("build", "installation"), CONFORMANCE_FOLDERS),
-    "clients": Suite("clients", run_pytest(*CLIENTS_FOLDERS), 375, ("build", "installation"), CLIENTS_FOLDERS),
+    "clients": Suite("clients", run_pytest(*CLIENTS_FOLDERS), 600, ("build", "installation"), CLIENTS_FOLDERS),
     "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 420, ("build",), STANDALONE_FOLDERS),
     "monitoring": Suite("monitoring", run_pytest(*MONITORING_FOLDERS), 180, ("build", "localkube"), MONITORING_FOLDERS),
     "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),
