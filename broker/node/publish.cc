@@ -152,8 +152,10 @@ void Node::Impl::watch_certificates() {
     ports_.workers.run(
         main(),
         [this, changed] {
+          // Peers first: what a handshake with a listener shows is then in use on all sides.
+          const auto peers = peers_->reload_tls();
           *changed = server_->reload_tls();
-          if (const auto peers = peers_->reload_tls(); !peers.ok()) {
+          if (!peers.ok()) {
             *changed = peers.error();
           } else if (*peers && changed->ok()) {
             *changed = true;

@@ -299,6 +299,23 @@ struct ScaleStatus {
   bool operator==(const ScaleStatus&) const = default;
 };
 
+/// One of the two CAs. What a rotation has done so far is in the CA's Secret; this is for people.
+struct CaStatus {
+  std::int32_t generation = 0;
+  std::string phase;                 // Stable, Distributing, Reissuing, Overlap
+  Timestamp expires;                 // of the CA that signs
+  std::vector<std::string> trusted;  // its subject first
+
+  bool operator==(const CaStatus&) const = default;
+};
+
+struct CertificatesStatus {
+  CaStatus cluster_ca;
+  CaStatus users_ca;
+
+  bool operator==(const CertificatesStatus&) const = default;
+};
+
 struct ClusterStatus {
   std::int64_t observed_generation = 0;
   std::vector<Condition> conditions;
@@ -321,7 +338,8 @@ struct ClusterStatus {
   /// What limits the copying of partitions. It is here before any broker hears of it, so that an
   /// operator that starts anew knows that the limits it finds are its own.
   std::optional<std::int64_t> throttle_bytes_per_second;
-  std::string activity;  // of both, for the printer column: "Rolling 2/3"
+  std::optional<CertificatesStatus> certificates;
+  std::string activity;  // of all, for the printer column: "Rolling 2/3"
 
   bool operator==(const ClusterStatus&) const = default;
 };

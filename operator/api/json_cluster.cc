@@ -244,6 +244,23 @@ std::optional<ScaleStatus> read_scale(Reader scale) {
   return out;
 }
 
+CaStatus read_ca_status(Reader ca) {
+  CaStatus out;
+  out.generation = ca.int32("generation").value_or(0);
+  out.phase = ca.text_or("phase");
+  out.expires = ca.text_or("expires");
+  out.trusted = ca.texts("trusted");
+  return out;
+}
+
+std::optional<CertificatesStatus> read_certificates(Reader certificates) {
+  if (!certificates.present()) return std::nullopt;
+  CertificatesStatus out;
+  out.cluster_ca = read_ca_status(certificates.object("clusterCa"));
+  out.users_ca = read_ca_status(certificates.object("usersCa"));
+  return out;
+}
+
 void read_status(ClusterStatus& out, Reader& status) {
   out.observed_generation = status.integer("observedGeneration").value_or(0);
   out.conditions = read_conditions(status);
@@ -282,6 +299,7 @@ void read_status(ClusterStatus& out, Reader& status) {
   out.roll = read_roll(status.object("roll"));
   out.scale = read_scale(status.object("scale"));
   out.throttle_bytes_per_second = status.integer("throttleBytesPerSecond");
+  out.certificates = read_certificates(status.object("certificates"));
   out.activity = status.text_or("activity");
 }
 
@@ -329,6 +347,14 @@ json write_scale(const ScaleStatus& scale) {
   return out;
 }
 
+json write_ca_status(const CaStatus& ca) {
+  json out{{"generation", ca.generation}};
+  put(out, "phase", ca.phase);
+  put(out, "expires", ca.expires);
+  if (!ca.trusted.empty()) out["trusted"] = ca.trusted;
+  return out;
+}
+
 }  // namespace
 
 json encode_status(const ClusterStatus& status) {
@@ -368,6 +394,10 @@ json encode_status(const ClusterStatus& status) {
   if (status.scale) out["scale"] = write_scale(*status.scale);
   if (status.throttle_bytes_per_second)
     out["throttleBytesPerSecond"] = *status.throttle_bytes_per_second;
+  if (status.certificates) {
+    out["certificates"] = {{"clusterCa", write_ca_status(status.certificates->cluster_ca)},
+                           {"usersCa", write_ca_status(status.certificates->users_ca)}};
+  }
   put(out, "activity", status.activity);
   return out;
 }

@@ -139,6 +139,9 @@ inline constexpr std::string_view kCertificateNamesChanged = "CertificateNamesCh
 inline constexpr std::string_view kCaMissing = "CaMissing";
 inline constexpr std::string_view kCaChanged = "CaChanged";
 inline constexpr std::string_view kCaExpiring = "CaExpiring";
+inline constexpr std::string_view kCaRenewalAsked = "CaRenewalAsked";
+inline constexpr std::string_view kCaRotating = "CaRotating";
+inline constexpr std::string_view kCaRotated = "CaRotated";
 }  // namespace reason
 
 /// Writes `wanted` into the list, keyed by type. The transition time moves to `now` only when the

@@ -244,8 +244,8 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
     findings.not_yet("spec.certificates.clusterCa.type", "a CA of your own");
   if (spec.certificates.users_ca.type == CaType::kSecret)
     findings.not_yet("spec.certificates.usersCa.type", "a CA of your own");
-  if (spec.certificates.leaf_validity < std::chrono::hours{1})
-    findings.invalid("spec.certificates.leafValidity", "must be at least 1h");
+  if (spec.certificates.leaf_validity < std::chrono::seconds{30})
+    findings.invalid("spec.certificates.leafValidity", "must be at least 30s");
   for (const CaSpec* ca : {&spec.certificates.cluster_ca, &spec.certificates.users_ca}) {
     if (ca->validity <= spec.certificates.leaf_validity)
       findings.invalid("spec.certificates", "a CA must outlive the certificates it signs");

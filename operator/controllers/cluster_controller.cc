@@ -43,8 +43,11 @@ broker::Result<void> ensure_identity(const Context& context, const kube::Object&
 }
 
 /// Certificates and child objects. The status shows what went wrong.
-broker::Result<broker::WallMs> build(const Context& context, const api::Cluster& cluster) {
-  ASSIGN_OR_RETURN(const ClusterPki pki, ensure_cluster_pki(context, cluster));
+broker::Result<broker::WallMs> build(const Context& context, const kube::Object& object,
+                                     const api::Cluster& cluster, plan::ClusterInput& input) {
+  ASSIGN_OR_RETURN(const ClusterPki pki, ensure_cluster_pki(context, object, cluster, input.pods));
+  input.certificates = pki.status;
+  input.rotating = pki.waiting;
   if (pki.changed) {
     wake_users(context, ref_of({cluster.metadata.namespace_, cluster.metadata.name}));
   }
@@ -75,14 +78,14 @@ void observe_kafka(const Context& context, const api::Cluster& cluster, const Cl
 }
 
 /// Sizes of logs, while something is moved that is shown in bytes.
-constexpr std::chrono::seconds kFreshForProgress{10};
+constexpr std::chrono::seconds kFreshBytes{10};
 
 void observe_bytes(const Context& context, const api::Cluster& cluster, ClusterHandle& handle,
                    plan::ClusterInput& input) {
   if (!cluster.status.scale && input.leaving.empty()) return;
   const reconcile::WorkKey key{std::string(api::Cluster::kKind),
                                {cluster.metadata.namespace_, cluster.metadata.name}};
-  const auto sizes = handle.log_sizes(kFreshForProgress, [&context, key] { context.enqueue(key); });
+  const auto sizes = handle.log_sizes(kFreshBytes, [&context, key] { context.enqueue(key); });
   if (sizes.last) input.bytes = bytes_by_partition(*sizes.last);
 }
 
@@ -145,6 +148,7 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   // What the user wrote is judged, not what becomes of it here.
   plan::ClusterInput input{.cluster = cluster, .errors = api::validate(cluster)};
   observe_window(context_, cluster, input);
+  check_leaf_validity(context_, cluster, input);
   if (input.errors.empty()) input.leaving = plan::hold_leaving_nodes(cluster);
   context_.infrastructure.adapt(cluster);
   broker::WallMs renew_at = 0;
@@ -157,7 +161,7 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
     before = cluster.status;
     const auto placed = observe_placements(context_, cluster, input.pods);
     if (!placed.ok()) failure = placed.error();
-    const auto built = build(context_, cluster);
+    const auto built = build(context_, *object, cluster, input);
     if (built.ok()) {
       renew_at = *built;
     } else {

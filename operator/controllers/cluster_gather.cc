@@ -245,6 +245,18 @@ void observe_window(const Context& context, const api::Cluster& cluster,
     input.window = plan::window_state(windows, context.wall_now());
 }
 
+void check_leaf_validity(const Context& context, const api::Cluster& cluster,
+                         plan::ClusterInput& input) {
+  // Renewed when a third of its life is left.
+  const auto shortest = 3 * context.infrastructure.certificate_delay();
+  if (cluster.spec.certificates.leaf_validity >= shortest || !input.errors.empty()) return;
+  input.errors.push_back({api::reason::kInvalid, "spec.certificates.leafValidity",
+                          "must be at least " + std::to_string(shortest.count()) +
+                              "s here, where a changed Secret takes up to " +
+                              std::to_string(context.infrastructure.certificate_delay().count()) +
+                              "s to reach the brokers"});
+}
+
 plan::Identity draw_identity(const api::Cluster& cluster) {
   broker::Rng rng(broker::Rng::os_seed());
   plan::Identity identity;

@@ -33,6 +33,10 @@ std::optional<kafka::ConnectionSpec> connection_of(const Context& context,
 /// spec.
 void observe_window(const Context& context, const api::Cluster& cluster, plan::ClusterInput& input);
 
+/// Certificates that end before a broker can have the next ones become an error of the spec.
+void check_leaf_validity(const Context& context, const api::Cluster& cluster,
+                         plan::ClusterInput& input);
+
 /// Draws what a new cluster gets once; used only where status has none yet.
 plan::Identity draw_identity(const api::Cluster& cluster);
 

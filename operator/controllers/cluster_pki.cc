@@ -1,6 +1,5 @@
 #include "operator/controllers/cluster_pki.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "broker/common/log.h"
@@ -15,105 +14,10 @@ using broker::ErrorCode;
 
 constexpr const char* kOperatorCert = "tls.crt";
 constexpr const char* kOperatorKey = "tls.key";
-constexpr const char* kGeneration = "generation";  // only in SecretMemory
-
-ObjectKey ca_key(const api::Cluster& cluster, model::CaPurpose purpose) {
-  return {cluster.metadata.namespace_, purpose == model::CaPurpose::kCluster
-                                           ? model::cluster_ca_secret(cluster)
-                                           : model::users_ca_secret(cluster)};
-}
-
-const api::CaSpec& ca_spec(const api::Cluster& cluster, model::CaPurpose purpose) {
-  return purpose == model::CaPurpose::kCluster ? cluster.spec.certificates.cluster_ca
-                                               : cluster.spec.certificates.users_ca;
-}
 
 broker::Result<bool> ensure_secret(const Context& context, const ObjectKey& key,
                                    const nlohmann::json& secret) {
   return context.writer.ensure(kube::kSecret, key, secret.dump());
-}
-
-std::vector<pki::CertificateFacts> facts_of(const std::string& bundle_pem) {
-  std::vector<pki::CertificateFacts> facts;
-  const auto pieces = pki::split_bundle(bundle_pem);
-  if (!pieces.ok()) return facts;
-  for (const std::string& pem : *pieces) {
-    if (auto one = pki::read_certificate(pem); one.ok()) facts.push_back(std::move(*one));
-  }
-  return facts;
-}
-
-plan::ObservedCa observe(const CaMaterial& ca) {
-  return {facts_of(ca.bundle_pem), pki::key_matches(ca.signer()), ca.generation};
-}
-
-/// The number at the end of "orders-cluster-ca-3".
-int generation_of(const std::string& bundle_pem) {
-  const auto facts = facts_of(bundle_pem);
-  if (facts.empty()) return 0;
-  const auto dash = facts.front().subject.rfind('-');
-  return dash == std::string::npos ? 0 : std::atoi(facts.front().subject.c_str() + dash + 1);
-}
-
-/// The bundle as the brokers still have it, when the CA's own Secret is lost.
-std::optional<plan::ObservedCa> trusted_by_brokers(const Context& context,
-                                                   const api::Cluster& cluster,
-                                                   model::CaPurpose purpose, std::string& bundle) {
-  for (const api::PoolSpec& pool : cluster.spec.pools) {
-    const auto secret = context.store.get(
-        kube::kSecret, {cluster.metadata.namespace_, model::broker_secret(cluster, pool)});
-    if (!secret) continue;
-    bundle = value_of(secret_data(*secret), purpose == model::CaPurpose::kCluster
-                                                ? model::kBrokerClusterCaKey
-                                                : model::kBrokerUsersCaKey);
-    if (bundle.empty()) continue;
-    return plan::ObservedCa{facts_of(bundle), false, generation_of(bundle)};
-  }
-  return std::nullopt;
-}
-
-std::string without(const std::string& bundle_pem, const std::vector<std::size_t>& ended) {
-  std::string kept;
-  const auto pieces = pki::split_bundle(bundle_pem);
-  if (!pieces.ok()) return bundle_pem;
-  for (std::size_t i = 0; i < pieces->size(); ++i) {
-    if (std::find(ended.begin(), ended.end(), i) == ended.end()) kept += (*pieces)[i];
-  }
-  return kept;
-}
-
-broker::Result<CaMaterial> ensure_ca(const Context& context, const api::Cluster& cluster,
-                                     model::CaPurpose purpose, bool& changed) {
-  const ObjectKey key = ca_key(cluster, purpose);
-  std::optional<CaMaterial> ca = read_ca(context, cluster, purpose);
-  std::optional<plan::ObservedCa> observed;
-  if (ca) observed = observe(*ca);
-  std::string elsewhere;
-  const auto trusted = ca ? std::nullopt : trusted_by_brokers(context, cluster, purpose, elsewhere);
-  const auto action =
-      plan::plan_ca(observed, trusted, context.wall_now(), cluster.spec.certificates.leaf_validity);
-  if (const auto* make = std::get_if<plan::MakeCa>(&action)) {
-    ASSIGN_OR_RETURN(const pki::KeyPair pair,
-                     pki::make_ca(plan::ca_common_name(key.name, make->generation),
-                                  context.wall_now(), ca_spec(cluster, purpose).validity));
-    const std::string old = ca ? ca->bundle_pem : elsewhere;
-    ca = CaMaterial{pair.certificate_pem + (make->keep_trusting ? old : std::string()),
-                    pair.key_pem, make->generation};
-    broker::log_info("controllers", "certificate authority made",
-                     {{"secret", to_string(key)}, {"reason", make->why.message}});
-  } else if (const auto* trim = std::get_if<plan::TrimCa>(&action)) {
-    ca->bundle_pem = without(ca->bundle_pem, trim->ended);
-  }
-  ASSIGN_OR_RETURN(const bool wrote,
-                   ensure_secret(context, key,
-                                 model::ca_secret(cluster, purpose,
-                                                  {ca->bundle_pem, ca->key_pem, ca->generation})));
-  context.secrets.remember(key, cluster.metadata.uid,
-                           {{model::kCaCertKey, ca->bundle_pem},
-                            {model::kCaKeyKey, ca->key_pem},
-                            {kGeneration, std::to_string(ca->generation)}});
-  changed = changed || wrote;
-  return *ca;
 }
 
 struct WantedLeaf {
@@ -133,6 +37,10 @@ broker::Result<pki::KeyPair> ensure_leaf(const Context& context, const api::Clus
                         .ip_addresses = wanted.ip_addresses,
                         .ca = ca_facts,
                         .now = context.wall_now()};
+  if (ca.key_pem.empty()) {
+    if (const auto next = pki::read_certificate(ca.next.certificate_pem); next.ok())
+      input.other_issuer_key_id = next->key_id;
+  }
   if (auto facts = pki::read_certificate(have.certificate_pem);
       facts.ok() && pki::key_matches(have)) {
     input.observed = std::move(*facts);
@@ -158,11 +66,13 @@ broker::Result<pki::KeyPair> ensure_leaf(const Context& context, const api::Clus
   return pair;
 }
 
-/// A keystore file holds the key, then the certificate.
+/// A keystore file holds the key, then the certificate, then what goes along with it.
 pki::KeyPair split_keystore(const std::string& pem) {
   const auto at = pem.find("-----BEGIN CERTIFICATE-----");
   if (at == std::string::npos) return {};
-  return {pem.substr(0, at), pem.substr(at)};
+  const auto certificates = pki::split_bundle(pem.substr(at));
+  if (!certificates.ok()) return {};
+  return {pem.substr(0, at), certificates->front()};
 }
 
 broker::Result<void> ensure_pool(const Context& context, const api::Cluster& cluster,
@@ -182,7 +92,7 @@ broker::Result<void> ensure_pool(const Context& context, const api::Cluster& clu
         ensure_leaf(context, cluster, pki.cluster_ca, split_keystore(value_of(have, entry)),
                     {model::kBrokerCommonName, names.dns_names, names.ip_addresses, true},
                     pki.renew_at));
-    content.keystore_pem[id] = pair.keystore_pem();
+    content.keystore_pem[id] = pair.keystore_pem() + pki.cluster_ca.cross_pem;
     remembered[entry] = content.keystore_pem[id];
   }
   ASSIGN_OR_RETURN(
@@ -213,27 +123,54 @@ broker::Result<void> ensure_operator_client(const Context& context, const api::C
   return {};
 }
 
-}  // namespace
-
-std::optional<CaMaterial> read_ca(const Context& context, const api::Cluster& cluster,
-                                  model::CaPurpose purpose) {
-  const ObjectKey key = ca_key(cluster, purpose);
-  const auto live = context.store.get(kube::kSecret, key);
-  const SecretData data = context.secrets.recall(key, cluster.metadata.uid, live);
-  CaMaterial ca{value_of(data, model::kCaCertKey), value_of(data, model::kCaKeyKey), 0};
-  if (ca.bundle_pem.empty()) return std::nullopt;
-  std::string generation = value_of(data, kGeneration);
-  if (generation.empty() && live) generation = live->annotation(model::kCaGenerationAnnotation);
-  ca.generation = generation.empty() ? generation_of(ca.bundle_pem) : std::atoi(generation.c_str());
-  return ca;
+api::CaStatus status_of(const CaMaterial& ca) {
+  const plan::ObservedCa observed = observe_ca(ca);
+  api::CaStatus out;
+  out.generation = ca.generation;
+  switch (plan::phase_of(observed)) {
+    case plan::CaPhase::kStable:
+      out.phase = "Stable";
+      break;
+    case plan::CaPhase::kDistributing:
+      out.phase = "Distributing";
+      break;
+    case plan::CaPhase::kReissuing:
+      out.phase = "Reissuing";
+      break;
+    case plan::CaPhase::kOverlap:
+      out.phase = "Overlap";
+      break;
+  }
+  for (const pki::CertificateFacts& one : observed.bundle) out.trusted.push_back(one.subject);
+  if (!observed.bundle.empty()) out.expires = plan::to_timestamp(observed.bundle.front().not_after);
+  return out;
 }
 
-broker::Result<ClusterPki> ensure_cluster_pki(const Context& context, const api::Cluster& cluster) {
+void earlier(broker::WallMs& at, broker::WallMs other) {
+  if (other != 0 && (at == 0 || other < at)) at = other;
+}
+
+broker::Result<CaMaterial> take_round(broker::Result<CaRound> round, ClusterPki& pki,
+                                      api::CaStatus& status) {
+  RETURN_IF_ERROR(round);
+  pki.changed = pki.changed || round->changed;
+  if (!pki.waiting) pki.waiting = round->waiting;
+  earlier(pki.renew_at, round->look_again_at);
+  status = status_of(round->ca);
+  return std::move(round->ca);
+}
+
+}  // namespace
+
+broker::Result<ClusterPki> ensure_cluster_pki(const Context& context, const kube::Object& object,
+                                              const api::Cluster& cluster,
+                                              const std::vector<plan::ObservedPod>& pods) {
   ClusterPki pki;
-  ASSIGN_OR_RETURN(pki.cluster_ca,
-                   ensure_ca(context, cluster, model::CaPurpose::kCluster, pki.changed));
-  ASSIGN_OR_RETURN(pki.users_ca,
-                   ensure_ca(context, cluster, model::CaPurpose::kUsers, pki.changed));
+  const auto ensure = [&](model::CaPurpose purpose, api::CaStatus& status) {
+    return take_round(ensure_ca(context, object, cluster, pods, purpose), pki, status);
+  };
+  ASSIGN_OR_RETURN(pki.cluster_ca, ensure(model::CaPurpose::kCluster, pki.status.cluster_ca));
+  ASSIGN_OR_RETURN(pki.users_ca, ensure(model::CaPurpose::kUsers, pki.status.users_ca));
   for (const api::PoolSpec& pool : cluster.spec.pools) {
     RETURN_IF_ERROR(ensure_pool(context, cluster, pool, pki));
   }

@@ -1,28 +1,13 @@
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "operator/controllers/cluster_ca.h"
 #include "operator/controllers/context.h"
-#include "operator/model/secrets.h"
-#include "operator/pki/certificates.h"
 
 namespace op::controllers {
-
-/// A CA as its Secret holds it.
-struct CaMaterial {
-  std::string bundle_pem;  // the signing CA first
-  std::string key_pem;
-  int generation = 0;
-
-  pki::KeyPair signer() const { return {key_pem, bundle_pem}; }
-  bool operator==(const CaMaterial&) const = default;
-};
-
-/// The CA as it is now; nullopt when there is none yet.
-std::optional<CaMaterial> read_ca(const Context& context, const api::Cluster& cluster,
-                                  model::CaPurpose purpose);
 
 struct ClusterPki {
   CaMaterial cluster_ca;
@@ -30,10 +15,14 @@ struct ClusterPki {
   pki::KeyPair operator_client;
   broker::WallMs renew_at = 0;  // when something must be looked at again by time alone
   bool changed = false;         // a Secret was written: users' Secrets may follow
+  api::CertificatesStatus status;
+  std::optional<plan::Verdict> waiting;  // for what the rotation of a CA waits
 };
 
 /// Brings both CAs, each pool's Secret and the operator's own certificate to what they should be:
 /// made when missing, renewed in time, written again with the same content when deleted by hand.
-broker::Result<ClusterPki> ensure_cluster_pki(const Context& context, const api::Cluster& cluster);
+broker::Result<ClusterPki> ensure_cluster_pki(const Context& context, const kube::Object& object,
+                                              const api::Cluster& cluster,
+                                              const std::vector<plan::ObservedPod>& pods);
 
 }  // namespace op::controllers

@@ -12,6 +12,17 @@ ClusterHandle::ClusterHandle(kafka::ConnectionSpec spec,
       connection_(std::move(connection)),
       batcher_(connection_->admin(), scheduler, options, std::move(may_write)) {}
 
+bool ClusterHandle::serves(const kafka::ConnectionSpec& spec) {
+  if (spec_ == spec) return true;
+  kafka::ConnectionSpec renewed = spec_;
+  renewed.ca_pem = spec.ca_pem;
+  renewed.certificate_pem = spec.certificate_pem;
+  renewed.private_key_pem = spec.private_key_pem;
+  if (renewed != spec || !connection_->renew_certificates(spec)) return false;
+  spec_ = spec;
+  return true;
+}
+
 ClusterHandle::Quorum ClusterHandle::quorum(const std::string& pods,
                                             std::optional<broker::Duration> max_age) {
   const broker::Instant now = std::chrono::steady_clock::now();
@@ -106,7 +117,7 @@ ClusterRegistry::ClusterRegistry(kafka::Connector& connector, reconcile::Schedul
 
 broker::Result<ClusterHandlePtr> ClusterRegistry::open(const api::ClusterRef& cluster,
                                                        const kafka::ConnectionSpec& spec) {
-  if (ClusterHandlePtr known = find(cluster); known && known->spec() == spec) return known;
+  if (ClusterHandlePtr known = find(cluster); known && known->serves(spec)) return known;
   ASSIGN_OR_RETURN(auto connection,
                    connector_.connect(spec, [this, cluster](const kafka::Changes& changes) {
                      on_change_(cluster, changes);

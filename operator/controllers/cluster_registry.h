@@ -22,7 +22,9 @@ class ClusterHandle {
                 reconcile::Scheduler& scheduler, BatchOptions options,
                 std::function<bool()> may_write);
 
-  const kafka::ConnectionSpec& spec() const { return spec_; }
+  /// Whether this is a connection by that spec, if need be after its certificates were renewed.
+  /// Only the cluster's own loop calls it.
+  bool serves(const kafka::ConnectionSpec& spec);
   kafka::ClusterView& view() { return connection_->view(); }
   AdminBatcher& admin() { return batcher_; }
   /// view().offsets() is kept current for the next minutes.
@@ -85,7 +87,7 @@ class ClusterHandle {
   };
 
   const broker::Instant opened_at_ = std::chrono::steady_clock::now();
-  const kafka::ConnectionSpec spec_;
+  kafka::ConnectionSpec spec_;
   const std::unique_ptr<kafka::ClusterConnection> connection_;
   std::string pods_;
   broker::Instant pods_changed_{};
@@ -109,7 +111,8 @@ class ClusterRegistry {
   ClusterRegistry(kafka::Connector& connector, reconcile::Scheduler& scheduler,
                   BatchOptions options, std::function<bool()> may_write, OnChange on_change);
 
-  /// Connects, or reconnects when the spec changed; an equal spec changes nothing.
+  /// Connects, or reconnects when the spec changed; an equal spec changes nothing, and one with
+  /// other certificates no connection that is open.
   broker::Result<ClusterHandlePtr> open(const api::ClusterRef& cluster,
                                         const kafka::ConnectionSpec& spec);
   void close(const api::ClusterRef& cluster);

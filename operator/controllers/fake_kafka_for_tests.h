@@ -226,6 +226,7 @@ class FakeConnection final : public kafka::ClusterConnection,
     return kafka_.up ? kafka_.offsets : nullptr;
   }
   void follow_offsets() override {}
+  bool renew_certificates(const kafka::ConnectionSpec&) override { return true; }
   void refresh_quorum() override {
     if (!kafka_.quorum) return;
     auto again = std::make_shared<kafka::QuorumDescription>(*kafka_.quorum);

@@ -178,6 +178,7 @@ void Operator::start() { runner_.start(); }
 void Operator::stop() {
   runner_.stop();
   clusters_.close_all();
+  secrets_.clear();  // whoever acts meanwhile may issue others
 }
 
 }  // namespace op::controllers

@@ -40,6 +40,11 @@ void SecretMemory::forget(const kube::ObjectKey& secret) {
   entries_.erase(secret);
 }
 
+void SecretMemory::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+}
+
 std::string value_of(const SecretData& data, const std::string& key) {
   const auto found = data.find(key);
   return found == data.end() ? std::string() : found->second;

@@ -21,6 +21,7 @@ class SecretMemory {
                     const kube::ObjectPtr& live) const;
   void remember(const kube::ObjectKey& secret, const std::string& owner_uid, SecretData data);
   void forget(const kube::ObjectKey& secret);
+  void clear();
 
  private:
   struct Entry {

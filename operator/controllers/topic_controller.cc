@@ -88,7 +88,7 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
   return Outcome::done();
 }
 
-constexpr std::chrono::seconds kFreshForProgress{10};
+constexpr std::chrono::seconds kFreshForTopics{10};
 
 /// Brokers that register are told to the Cluster, not to every one of its topics.
 constexpr std::chrono::seconds kLookForBrokers{1};
@@ -120,7 +120,7 @@ Outcome TopicController::reconcile(const ObjectKey& object_key) {
   std::optional<plan::PartitionBytes> bytes;
   if (topic->status.progress) {
     const auto sizes =
-        target.handle->log_sizes(kFreshForProgress, [this, key] { context_.enqueue(key); });
+        target.handle->log_sizes(kFreshForTopics, [this, key] { context_.enqueue(key); });
     if (sizes.last) bytes = bytes_by_partition(*sizes.last);
   }
   const plan::TopicInput input{

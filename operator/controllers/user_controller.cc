@@ -20,6 +20,7 @@ using reconcile::WorkKey;
 
 /// A Secret that passwordFrom names is not watched (it is not ours): it is looked at this often.
 constexpr std::chrono::seconds kLookAtForeignSecret{30};
+constexpr std::chrono::hours kRenewCheck{1};  // certificates may live shorter than a resync is far
 
 std::optional<api::ObjectName> older_claim(const Context& context, const api::User& user) {
   for (const Claim& claim :
@@ -150,6 +151,10 @@ Outcome UserController::reconcile(const ObjectKey& object_key) {
   Outcome outcome = apply_plan(context_, *object, key, plan, material, target);
   if (!outcome.error && !outcome.again_after && user->spec.authentication.password_from) {
     outcome.again_after = kLookAtForeignSecret;
+  }
+  if (!outcome.error && !outcome.again_after && secret.renew_at != 0) {
+    const auto left = std::chrono::milliseconds(secret.renew_at - context_.wall_now());
+    outcome.again_after = std::clamp<broker::Duration>(left, std::chrono::seconds(1), kRenewCheck);
   }
   return outcome;
 }

@@ -81,6 +81,10 @@ broker::Result<void> fill_certificate(const Context& context, const api::User& u
                     value_of(material.have, model::kUserCertKey)};
   plan::LeafInput input{
       .common_name = user.spec.username, .ca = ca_facts, .now = context.wall_now()};
+  if (ca->key_pem.empty()) {
+    if (const auto next = pki::read_certificate(ca->next.certificate_pem); next.ok())
+      input.other_issuer_key_id = next->key_id;
+  }
   if (auto facts = pki::read_certificate(pair.certificate_pem);
       facts.ok() && pki::key_matches(pair)) {
     input.observed = std::move(*facts);

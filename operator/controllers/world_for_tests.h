@@ -9,8 +9,10 @@
 #include <set>
 #include <string>
 
+#include "operator/controllers/cluster_ca.h"
 #include "operator/controllers/fake_kafka_for_tests.h"
 #include "operator/controllers/operator.h"
+#include "operator/model/names.h"
 #include "operator/provider/kubernetes_infrastructure.h"
 #include "operator/provider/local_store.h"
 
@@ -42,6 +44,44 @@ inline json in_orders(json spec) {
   spec["clusterRef"] = {{"name", "orders"}, {"namespace", "kafka"}};
   return spec;
 }
+
+/// Brokers whose files follow their Secret, or stay behind while they are held.
+class FakeInfrastructure final : public provider::KubernetesInfrastructure {
+ public:
+  explicit FakeInfrastructure(LocalStore& store) : store_(store) {}
+
+  broker::Result<pki::ServedTls> served_tls(const NodeName& node, std::uint16_t port,
+                                            const pki::ProbeOptions& options) const override {
+    const int id = std::stoi(node.pod.substr(node.pod.rfind('-') + 1));
+    const SecretData files = files_of(id);
+    pki::ServedTls out;
+    const std::string keystore = value_of(files, std::to_string(id) + ".pem");
+    ASSIGN_OR_RETURN(out.leaf, pki::read_certificate(keystore));
+    const bool machinery = port == model::kControllerPort || port == model::kInternalPort;
+    for (const pki::KeyPair& shown : options.identities) {
+      const auto facts = pki::read_certificate(shown.certificate_pem);
+      for (const auto& ca :
+           certificate_facts(value_of(files, machinery ? "cluster-ca.crt" : "users-ca.crt"))) {
+        if (ca.key_id == facts->issuer_key_id && out.accepted_issuer_key_id.empty())
+          out.accepted_issuer_key_id = ca.key_id;
+      }
+    }
+    ++probes;
+    return out;
+  }
+  SecretData files_of(int id) const {
+    if (const auto held = held_.find(id); held != held_.end()) return held->second;
+    const auto secret = store_.get(kube::kSecret, {"kafka", "orders-main-certs"});
+    return secret ? secret_data(*secret) : SecretData();
+  }
+  void hold(int id) { held_[id] = files_of(id); }
+  void release(int id) { held_.erase(id); }
+  mutable int probes = 0;
+
+ private:
+  LocalStore& store_;
+  std::map<int, SecretData> held_;
+};
 
 /// An API server in memory and one Kafka; the operator can be killed and started anew.
 class World {
@@ -149,7 +189,7 @@ class World {
   std::set<int> pods_held;  // nodes whose pods do not start
   std::map<int, int> pods_started;
   LocalStore store;
-  provider::KubernetesInfrastructure infrastructure;
+  FakeInfrastructure infrastructure{store};
   FakeKafka kafka;
   FakeConnector connector{kafka};
   ManualScheduler scheduler;

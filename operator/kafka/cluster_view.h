@@ -216,6 +216,9 @@ class ClusterConnection {
   virtual void describe_log_dirs(std::function<void(broker::Result<LogSizes>)> done) = 0;
   /// Has the offsets of logs and groups kept current for the next minutes (offsets_watch.h).
   virtual void follow_offsets() = 0;
+  /// Connections made from now on use the certificates of `spec`, which differs in nothing else.
+  /// Returns whether it could; if not, connect anew. One thread at a time.
+  virtual bool renew_certificates(const ConnectionSpec& spec) = 0;
 };
 
 /// Makes connections; one per process. `on_change` is called after the view shows the change, on

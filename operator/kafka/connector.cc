@@ -233,8 +233,9 @@ class Connection final : public ClusterConnection, private AdminClient {
   Connection(broker::io::Strand& strand, broker::io::Transport& transport,
              broker::client::ReconnectOptions controllers, broker::client::ReconnectOptions brokers,
              OffsetsOptions offsets, std::vector<std::int32_t> broker_ids,
-             Connector::ChangeCallback on_change)
+             std::unique_ptr<TlsMaterial> tls, Connector::ChangeCallback on_change)
       : strand_(strand),
+        tls_(std::move(tls)),
         link_(std::make_shared<Link>(strand, transport, std::move(controllers), std::move(brokers),
                                      offsets, std::move(broker_ids), view_, gate_,
                                      std::move(on_change))) {
@@ -268,6 +269,14 @@ class Connection final : public ClusterConnection, private AdminClient {
     strand_.post([link = std::weak_ptr(link_)] {
       if (const auto alive = link.lock()) alive->follow_offsets();
     });
+  }
+  bool renew_certificates(const ConnectionSpec& spec) override {
+    if (tls_ == nullptr) return false;
+    const auto renewed = tls_->renew(spec);
+    if (renewed.ok()) return true;
+    broker::log_warn("kafka", "certificates not renewed, connecting anew",
+                     {{"error", to_string(renewed.error())}});
+    return false;
   }
 
  private:
@@ -335,6 +344,7 @@ class Connection final : public ClusterConnection, private AdminClient {
   }
 
   broker::io::Strand& strand_;
+  const std::unique_ptr<TlsMaterial> tls_;
   const std::shared_ptr<View> view_ = std::make_shared<View>();
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   std::shared_ptr<Link> link_;
@@ -354,23 +364,28 @@ class NetworkConnector final : public Connector {
                    "the cluster needs the addresses of at least one broker, and of one controller "
                    "where its metadata log is read"};
     }
-    ASSIGN_OR_RETURN(const auto options, connection_options(spec));
+    std::unique_ptr<TlsMaterial> tls;
+    if (spec.tls) {
+      ASSIGN_OR_RETURN(tls, TlsMaterial::make(transport_, spec));
+    }
+    const broker::client::ConnectionOptions options =
+        connection_options(spec, tls ? tls->context() : nullptr);
     return std::unique_ptr<ClusterConnection>(std::make_unique<Connection>(
         strand_, transport_,
         reconnect(options, reads_log ? spec.controllers : std::vector<broker::io::Endpoint>()),
-        reconnect(options, spec.brokers), offsets_, spec.broker_ids, std::move(on_change)));
+        reconnect(options, spec.brokers), offsets_, spec.broker_ids, std::move(tls),
+        std::move(on_change)));
   }
 
  private:
-  Result<broker::client::ConnectionOptions> connection_options(const ConnectionSpec& spec) {
+  static broker::client::ConnectionOptions connection_options(
+      const ConnectionSpec& spec, std::shared_ptr<broker::io::TlsContext> tls) {
     broker::client::ConnectionOptions options;
     options.client_id = "millrace-operator";
     options.connect_timeout = std::chrono::seconds(5);
     options.request_timeout = std::chrono::seconds(10);
     options.server_name = spec.tls_server_name;
-    if (spec.tls) {
-      ASSIGN_OR_RETURN(options.tls, make_tls(transport_, spec));
-    }
+    options.tls = std::move(tls);
     if (!spec.sasl_mechanism.empty()) {
       options.sasl = {spec.sasl_mechanism, spec.sasl_username, spec.sasl_password};
     }

@@ -56,8 +56,11 @@ json network_policy(const ClusterInputs& inputs) {
   for (const api::ListenerSpec& listener : cluster.spec.listeners) {
     json rule = {{"ports", json::array({port_of(listener.port)})}};
     if (listener.allow_from) {
-      if (json peers = parse_raw(*listener.allow_from); peers.is_array() && !peers.empty())
+      if (json peers = parse_raw(*listener.allow_from); peers.is_array() && !peers.empty()) {
         rule["from"] = std::move(peers);
+        // It has to see which CA the listener trusts.
+        if (listener.accepts(api::ListenerAuth::kMtls)) rule["from"].push_back(operator_peer);
+      }
     }
     ingress.push_back(std::move(rule));
   }

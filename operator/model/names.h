@@ -25,6 +25,11 @@ inline constexpr std::string_view kClusterLabel = "millrace.io/cluster";
 inline constexpr std::string_view kPoolLabel = "millrace.io/pool";
 /// Set by the user. On a Cluster: another value restarts every pod, one by one. On a pod: this one.
 inline constexpr std::string_view kRestartAnnotation = "millrace.io/restart";
+/// Set by the user on a Cluster: another value makes a new CA, without a restart.
+inline constexpr std::string_view kRenewClusterCaAnnotation = "millrace.io/renew-cluster-ca";
+inline constexpr std::string_view kRenewUsersCaAnnotation = "millrace.io/renew-users-ca";
+/// "true": the CA before is dropped as soon as no broker needs it, without waiting for clients.
+inline constexpr std::string_view kEndCaOverlapAnnotation = "millrace.io/end-ca-overlap";
 inline constexpr std::string_view kDeclaredDigestAnnotation = "millrace.io/declared-digest";
 
 std::string headless_service(const api::Cluster& cluster);   // orders-brokers

@@ -28,9 +28,15 @@ json ca_secret(const api::Cluster& cluster, CaPurpose purpose, const CaContent& 
       purpose == CaPurpose::kCluster ? cluster_ca_secret(cluster) : users_ca_secret(cluster),
       object_labels(cluster));
   out["metadata"]["annotations"] = {{kCaGenerationAnnotation, std::to_string(content.generation)}};
+  json& annotations = out["metadata"]["annotations"];
+  if (content.seen_at != 0) annotations[kCaSeenAtAnnotation] = std::to_string(content.seen_at);
+  if (!content.renewed.empty()) annotations[kCaRenewedAnnotation] = content.renewed;
   out["type"] = "Opaque";
   put(out, kCaCertKey, content.bundle_pem);
   put(out, kCaKeyKey, content.key_pem);
+  put(out, kNextCaCertKey, content.next_pem);
+  put(out, kNextCaKeyKey, content.next_key_pem);
+  put(out, kCrossCertKey, content.cross_pem);
   return out;
 }
 

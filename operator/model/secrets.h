@@ -13,15 +13,27 @@
 namespace op::model {
 
 /// Keys of the CA Secrets.
-inline constexpr const char* kCaCertKey = "ca.crt";  // bundle: the signing CA first, then older
+inline constexpr const char* kCaCertKey = "ca.crt";  // all that is trusted: the signing CA first
 inline constexpr const char* kCaKeyKey = "ca.key";
+inline constexpr const char* kNextCaCertKey = "next.crt";  // trusted, and does not sign yet
+inline constexpr const char* kNextCaKeyKey = "next.key";
+inline constexpr const char* kCrossCertKey =
+    "cross.crt";  // the signing CA, vouched for by the last
 inline constexpr const char* kCaGenerationAnnotation = "millrace.io/ca-generation";
+/// When every broker was seen with what the last step of a rotation brought; in milliseconds.
+inline constexpr const char* kCaSeenAtAnnotation = "millrace.io/ca-seen-at";
+inline constexpr const char* kCaRenewedAnnotation = "millrace.io/ca-renewed";
 
 enum class CaPurpose { kCluster, kUsers };
 struct CaContent {
   std::string bundle_pem;
   std::string key_pem;
   int generation = 1;
+  std::string next_pem;
+  std::string next_key_pem;
+  std::string cross_pem;
+  std::int64_t seen_at = 0;  // 0: not noted
+  std::string renewed;
 };
 nlohmann::json ca_secret(const api::Cluster& cluster, CaPurpose purpose, const CaContent& content);
 

@@ -94,8 +94,16 @@ WallMs time_of(const ASN1_TIME* time) {
   return static_cast<WallMs>(timegm(&parts)) * 1000;
 }
 
-Result<KeyPair> finish(X509* cert, EVP_PKEY* key, EVP_PKEY* signing_key) {
+/// One CA may stand below: the next generation, where this one vouches for it (cross_sign).
+constexpr const char* kOwnCa = "critical,CA:TRUE,pathlen:1";
+
+Status sign(X509* cert, EVP_PKEY* signing_key) {
   if (X509_sign(cert, signing_key, EVP_sha256()) == 0) return openssl_error("signing");
+  return {};
+}
+
+Result<KeyPair> finish(X509* cert, EVP_PKEY* key, EVP_PKEY* signing_key) {
+  RETURN_IF_ERROR(sign(cert, signing_key));
   const BioPtr cert_pem(BIO_new(BIO_s_mem()));
   const BioPtr key_pem(BIO_new(BIO_s_mem()));
   if (PEM_write_bio_X509(cert_pem.get(), cert) != 1 ||
@@ -114,12 +122,6 @@ std::string hex(const ASN1_OCTET_STRING* bytes) {
     out += kDigits[data[i] & 15];
   }
   return out;
-}
-
-std::string name_text(const X509_NAME* name) {
-  const BioPtr bio(BIO_new(BIO_s_mem()));
-  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
-  return detail::written(bio.get());
 }
 
 void read_alternative_names(X509* cert, CertificateFacts& facts) {
@@ -151,16 +153,20 @@ std::string usages(const LeafRequest& request) {
 
 }  // namespace
 
+std::chrono::milliseconds backdate(std::chrono::seconds validity) {
+  using std::chrono::milliseconds;
+  return std::min(milliseconds(std::chrono::hours(1)), milliseconds(validity) / 10);
+}
+
 Result<KeyPair> make_ca(std::string_view common_name, WallMs now, std::chrono::seconds validity) {
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("generating a key");
   const WallMs until = now + std::chrono::milliseconds(validity).count();
-  ASSIGN_OR_RETURN(const CertPtr cert,
-                   begin_certificate(key.get(), common_name,
-                                     now - std::chrono::milliseconds(kBackdate).count(), until));
+  ASSIGN_OR_RETURN(const CertPtr cert, begin_certificate(key.get(), common_name,
+                                                         now - backdate(validity).count(), until));
   X509_set_issuer_name(cert.get(), X509_get_subject_name(cert.get()));
   X509* const self = cert.get();
-  RETURN_IF_ERROR(add_extension(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
+  RETURN_IF_ERROR(add_extension(self, self, NID_basic_constraints, kOwnCa));
   RETURN_IF_ERROR(add_extension(self, self, NID_key_usage, "critical,keyCertSign,cRLSign"));
   RETURN_IF_ERROR(add_extension(self, self, NID_subject_key_identifier, "hash"));
   return finish(self, key.get(), key.get());
@@ -173,7 +179,7 @@ Result<KeyPair> issue(const KeyPair& ca, const LeafRequest& request, WallMs now)
   if (ca_end <= now) return Error{ErrorCode::kInvalidRequest, "the CA has expired"};
   const KeyPtr key(EVP_EC_gen("P-256"));
   if (!key) return openssl_error("generating a key");
-  const WallMs from = std::max(now - std::chrono::milliseconds(kBackdate).count(),
+  const WallMs from = std::max(now - backdate(request.validity).count(),
                                time_of(X509_get0_notBefore(ca_cert.get())));
   const WallMs until = std::min(now + std::chrono::milliseconds(request.validity).count(), ca_end);
   ASSIGN_OR_RETURN(const CertPtr cert,
@@ -190,17 +196,50 @@ Result<KeyPair> issue(const KeyPair& ca, const LeafRequest& request, WallMs now)
   return finish(leaf, key.get(), ca_key.get());
 }
 
+Result<std::string> cross_sign(const KeyPair& older, std::string_view ca_pem, WallMs now) {
+  ASSIGN_OR_RETURN(const KeyPtr older_key, detail::read_key(older.key_pem));
+  ASSIGN_OR_RETURN(const CertPtr issuer, detail::read_cert(older.certificate_pem));
+  ASSIGN_OR_RETURN(const CertPtr ca, detail::read_cert(ca_pem));
+  if (X509_get_pathlen(issuer.get()) == 0)
+    return Error{ErrorCode::kInvalidRequest, "the older CA may have no CA below it"};
+  const WallMs from =
+      std::max(time_of(X509_get0_notBefore(issuer.get())), time_of(X509_get0_notBefore(ca.get())));
+  const WallMs until =
+      std::min(time_of(X509_get0_notAfter(issuer.get())), time_of(X509_get0_notAfter(ca.get())));
+  if (until <= now) return Error{ErrorCode::kInvalidRequest, "the CA has expired"};
+  ASSIGN_OR_RETURN(const CertPtr cert,
+                   begin_certificate(X509_get0_pubkey(ca.get()), "replaced below", from, until));
+  X509_set_subject_name(cert.get(), X509_get_subject_name(ca.get()));
+  X509_set_issuer_name(cert.get(), X509_get_subject_name(issuer.get()));
+  RETURN_IF_ERROR(
+      add_extension(cert.get(), issuer.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
+  RETURN_IF_ERROR(
+      add_extension(cert.get(), issuer.get(), NID_key_usage, "critical,keyCertSign,cRLSign"));
+  // Not computed: leaves name the key by what the CA's own certificate calls it.
+  ASN1_OCTET_STRING* key_id = ASN1_OCTET_STRING_dup(X509_get0_subject_key_id(ca.get()));
+  const bool named = key_id != nullptr &&
+                     X509_add1_ext_i2d(cert.get(), NID_subject_key_identifier, key_id, 0, 0) == 1;
+  ASN1_OCTET_STRING_free(key_id);
+  if (!named) return openssl_error("the CA has no key identifier");
+  RETURN_IF_ERROR(add_extension(cert.get(), issuer.get(), NID_authority_key_identifier, "keyid"));
+  RETURN_IF_ERROR(sign(cert.get(), older_key.get()));
+  const BioPtr pem(BIO_new(BIO_s_mem()));
+  if (PEM_write_bio_X509(pem.get(), cert.get()) != 1) return openssl_error("writing PEM");
+  return detail::written(pem.get());
+}
+
 Result<CertificateFacts> read_certificate(std::string_view pem) {
   ASSIGN_OR_RETURN(const CertPtr cert, detail::read_cert(pem));
   CertificateFacts facts;
-  facts.subject = name_text(X509_get_subject_name(cert.get()));
-  facts.issuer = name_text(X509_get_issuer_name(cert.get()));
+  facts.subject = detail::name_text(X509_get_subject_name(cert.get()));
+  facts.issuer = detail::name_text(X509_get_issuer_name(cert.get()));
   facts.serial = hex(X509_get_serialNumber(cert.get()));
   facts.not_before = time_of(X509_get0_notBefore(cert.get()));
   facts.not_after = time_of(X509_get0_notAfter(cert.get()));
   facts.key_id = hex(X509_get0_subject_key_id(cert.get()));
   facts.issuer_key_id = hex(X509_get0_authority_key_id(cert.get()));
   facts.is_ca = X509_check_ca(cert.get()) == 1;
+  facts.path_length = static_cast<int>(X509_get_pathlen(cert.get()));
   read_alternative_names(cert.get(), facts);
   return facts;
 }

@@ -34,12 +34,15 @@ struct CertificateFacts {
   std::string key_id;         // subject key identifier, hexadecimal
   std::string issuer_key_id;  // authority key identifier: which CA signed it
   bool is_ca = false;
+  int path_length = -1;  // of a CA: how many CAs may follow below it; -1: any number
 
   bool operator==(const CertificateFacts&) const = default;
+  bool is_self_signed() const { return subject == issuer; }
 };
 
-/// A fresh notBefore fails on a peer whose clock is behind: certificates begin this much earlier.
-inline constexpr std::chrono::hours kBackdate{1};
+/// A fresh notBefore fails on a peer whose clock is behind: certificates begin an hour earlier, or
+/// a tenth of their life if that is less.
+std::chrono::milliseconds backdate(std::chrono::seconds validity);
 
 /// A self-signed ECDSA P-256 CA. Every generation needs its own common name: a peer shows which
 /// CAs it trusts by their names, and OpenSSL finds an issuer by name.
@@ -57,6 +60,13 @@ struct LeafRequest {
 /// A fresh ECDSA P-256 key and a certificate for it. Errors: kInvalidRequest when the CA's PEM or
 /// an address does not parse, or the CA has expired.
 broker::Result<KeyPair> issue(const KeyPair& ca, const LeafRequest& request, broker::WallMs now);
+
+/// The certificate of `ca_pem` once more, for the same name and key, signed by `older`: who trusts
+/// only the older one accepts what the CA signs when this is sent along. Ends with either of them.
+/// Errors: kInvalidRequest when something does not parse, has ended, or `older` may have no CA
+/// below it.
+broker::Result<std::string> cross_sign(const KeyPair& older, std::string_view ca_pem,
+                                       broker::WallMs now);
 
 /// Of the first certificate in the text. Errors: kInvalidRequest.
 broker::Result<CertificateFacts> read_certificate(std::string_view pem);

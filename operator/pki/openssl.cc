@@ -23,6 +23,12 @@ std::string written(BIO* bio) {
   return std::string(data, static_cast<std::size_t>(size));
 }
 
+std::string name_text(const X509_NAME* name) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
+  return written(bio.get());
+}
+
 Result<KeyPtr> read_key(std::string_view pem) {
   const BioPtr bio = reading(pem);
   // Never ask a terminal for the password of an encrypted key.

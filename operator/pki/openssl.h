@@ -32,6 +32,7 @@ using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
 broker::Error openssl_error(const std::string& what);
 BioPtr reading(std::string_view text);
 std::string written(BIO* bio);
+std::string name_text(const X509_NAME* name);  // RFC 2253
 broker::Result<KeyPtr> read_key(std::string_view pem);
 broker::Result<CertPtr> read_cert(std::string_view pem);
 

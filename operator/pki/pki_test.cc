@@ -6,6 +6,7 @@
 #include <string>
 
 #include "operator/pki/certificates.h"
+#include "operator/pki/openssl.h"
 #include "operator/pki/stores.h"
 
 namespace op::pki {
@@ -35,6 +36,26 @@ KeyPair leaf(const KeyPair& issuer, std::vector<std::string> dns, std::vector<st
   return *issued;
 }
 
+/// As a client does that trusts `trusted` and is sent `chain`, leaf first.
+bool verifies(const std::string& chain, const std::string& trusted) {
+  const auto sent = split_bundle(chain);
+  X509_STORE* store = X509_STORE_new();
+  const detail::CertPtr root = *detail::read_cert(trusted);
+  X509_STORE_add_cert(store, root.get());
+  STACK_OF(X509)* below = sk_X509_new_null();
+  for (std::size_t i = 1; i < sent->size(); ++i)
+    sk_X509_push(below, detail::read_cert((*sent)[i])->release());
+  X509_STORE_CTX* context = X509_STORE_CTX_new();
+  const detail::CertPtr leaf_cert = *detail::read_cert(sent->front());
+  X509_STORE_CTX_init(context, store, leaf_cert.get(), below);
+  X509_VERIFY_PARAM_set_time(X509_STORE_CTX_get0_param(context), kNow / 1000);
+  const bool verified = X509_verify_cert(context) == 1;
+  X509_STORE_CTX_free(context);
+  sk_X509_pop_free(below, X509_free);
+  X509_STORE_free(store);
+  return verified;
+}
+
 TEST(Pki, LeafCarriesItsNamesAndPointsToItsIssuer) {
   const KeyPair issuer = ca();
   const KeyPair pair = leaf(issuer, {"b.kafka.svc", "*.kafka.svc"}, {"10.201.0.10", "fd00::1"});
@@ -54,6 +75,30 @@ TEST(Pki, BeginsAnHourEarlierButNeverBeforeItsCa) {
   const auto facts = read_certificate(leaf(issuer, {}, {}).certificate_pem);
   EXPECT_EQ(facts->not_before, kNow - 3'600'000);
   EXPECT_EQ(facts->not_after, kNow + std::chrono::milliseconds(kYear).count());
+}
+
+TEST(Pki, BeginsATenthOfAShortLifeEarlier) {
+  const auto pair = issue(ca(), {.common_name = "x", .validity = 30s}, kNow);
+  const auto facts = read_certificate(pair->certificate_pem);
+  EXPECT_EQ(facts->not_before, kNow - 3'000);
+  EXPECT_EQ(facts->not_after, kNow + 30'000);
+}
+
+TEST(Pki, WhoTrustsTheOldCaOnlyAcceptsTheNewOnesLeavesThroughTheCrossCertificate) {
+  const KeyPair older = ca("ca-1");
+  const KeyPair newer = ca("ca-2");
+  const auto cross = cross_sign(older, newer.certificate_pem, kNow);
+  ASSERT_TRUE(cross.ok()) << cross.error().detail;
+  const auto facts = read_certificate(*cross);
+  EXPECT_EQ(facts->subject, "CN=ca-2");
+  EXPECT_EQ(facts->issuer, "CN=ca-1");
+  EXPECT_EQ(facts->key_id, read_certificate(newer.certificate_pem)->key_id);
+  EXPECT_TRUE(is_signed_by(*cross, older.certificate_pem));
+  const std::string chain = leaf(newer, {"a"}, {}).certificate_pem + *cross;
+  EXPECT_TRUE(verifies(chain, older.certificate_pem));
+  EXPECT_TRUE(verifies(chain, newer.certificate_pem));
+  EXPECT_FALSE(verifies(chain, ca("ca-3").certificate_pem));
+  EXPECT_FALSE(verifies(leaf(newer, {"a"}, {}).certificate_pem, older.certificate_pem));
 }
 
 TEST(Pki, LeafNeverOutlivesItsCa) {

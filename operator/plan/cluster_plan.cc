@@ -265,8 +265,10 @@ void fill_conditions(const ClusterInput& in, const Judgement& judgement,
   };
   const auto& obstacle = judgement.stalled ? judgement.stalled : judgement.unfinished;
   set(api::condition::kReady, !obstacle, obstacle.value_or(good));
-  const bool reconciling = !judgement.stalled && judgement.unfinished;
-  set(api::condition::kReconciling, reconciling, reconciling ? *judgement.unfinished : as_expected);
+  // Clients notice nothing of a CA that is replaced: the cluster is Ready all the time.
+  const auto& going_on = judgement.unfinished ? judgement.unfinished : in.rotating;
+  const bool reconciling = !judgement.stalled && going_on;
+  set(api::condition::kReconciling, reconciling, reconciling ? *going_on : as_expected);
   set(api::condition::kStalled, judgement.stalled.has_value(),
       judgement.stalled.value_or(as_expected));
   const auto degradation = degraded(in, status);
@@ -372,6 +374,7 @@ api::ClusterStatus plan_cluster_status(const ClusterInput& in) {
   fill_formatted(in, status);
   status.roll = in.roll;
   status.scale = in.scale.status;
+  if (in.certificates) status.certificates = in.certificates;
   fill_throttle(in, status);
   status.activity = activity_of(status);
   if (!judgement.stalled && !judgement.unfinished) status.formatted = true;

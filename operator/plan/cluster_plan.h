@@ -61,6 +61,9 @@ struct ClusterInput {
   WindowState window;                   // whether pods may be restarted that could go on
   std::optional<api::RollStatus> roll;  // what plan_roll says; shown in status
   ScaleStep scale;                      // what plan_scale says
+  /// As it was written to the Secrets; nullopt: not known, what was shown stands.
+  std::optional<api::CertificatesStatus> certificates;
+  std::optional<Verdict> rotating;  // a CA is replaced, and this is what its next step waits for
   api::Timestamp now;
 };
 

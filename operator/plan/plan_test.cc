@@ -4,7 +4,6 @@
 #include "operator/plan/acl_plan.h"
 #include "operator/plan/admission.h"
 #include "operator/plan/cluster_plan.h"
-#include "operator/plan/pki_plan.h"
 #include "operator/plan/topic_plan.h"
 #include "operator/plan/user_plan.h"
 
@@ -321,47 +320,6 @@ TEST(Admission, ANameIsTakenByCredentialsAndByRulesOfOthers) {
   EXPECT_FALSE(principal_is_taken(image, "a", {rule}));
   image.scram.credentials.set({"a", ScramMechanism::kSha256}, {});
   EXPECT_TRUE(principal_is_taken(image, "a", {rule}));
-}
-
-constexpr broker::WallMs kDay = 86'400'000;
-
-pki::CertificateFacts facts(broker::WallMs from, broker::WallMs until) {
-  return {.subject = "CN=x",
-          .not_before = from,
-          .not_after = until,
-          .key_id = "k",
-          .issuer_key_id = "k",
-          .is_ca = true};
-}
-
-TEST(PkiPlan, MakesACaOnceAndKeepsIt) {
-  EXPECT_EQ(std::get<MakeCa>(plan_ca({}, {}, 0, 365 * 24h)).generation, 1);
-  const ObservedCa good{{facts(0, 1825 * kDay)}, true, 1};
-  EXPECT_EQ(plan_ca(good, {}, kDay, 365 * 24h), CaAction(KeepCa{}));
-  EXPECT_TRUE(std::holds_alternative<MakeCa>(plan_ca(good, {}, 1500 * kDay, 365 * 24h)));
-}
-
-TEST(PkiPlan, ALostCaIsFollowedWithOverlap) {
-  const ObservedCa elsewhere{{facts(0, 1825 * kDay)}, false, 3};
-  const auto made = std::get<MakeCa>(plan_ca({}, elsewhere, 0, 365 * 24h));
-  EXPECT_EQ(made.generation, 4);
-  EXPECT_TRUE(made.keep_trusting);
-}
-
-TEST(PkiPlan, LeavesAreRenewedForEachReasonAndOtherwiseKept) {
-  const auto ca = facts(0, 1825 * kDay);
-  LeafInput in{facts(0, 300 * kDay), "x", {"a"}, {}, ca, kDay};
-  in.observed->dns_names = {"a"};
-  EXPECT_EQ(leaf_is_outdated(in), std::nullopt);
-  in.now = 200 * kDay;
-  EXPECT_EQ(leaf_is_outdated(in)->reason, "CertificateExpiring");
-  in.now = kDay;
-  in.dns_names = {"a", "b"};
-  EXPECT_EQ(leaf_is_outdated(in)->reason, "CertificateNamesChanged");
-  in.observed->issuer_key_id = "other";
-  EXPECT_EQ(leaf_is_outdated(in)->reason, "CaChanged");
-  in.observed.reset();
-  EXPECT_EQ(leaf_is_outdated(in)->reason, "CertificateMissing");
 }
 
 api::Cluster make_cluster() {

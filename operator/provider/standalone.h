@@ -37,6 +37,7 @@ class Standalone final : public Infrastructure {
   bool name_leads_to(const NodeName&, const std::string&) const override { return true; }
   void adapt(api::Cluster& cluster) const override;
   bool connects_by_other_name() const override { return true; }
+  std::chrono::seconds certificate_delay() const override { return std::chrono::seconds(5); }
 
  private:
   void run(std::stop_token stop);
