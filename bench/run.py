@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""./dev bench [quick|full|replicated] [--only PART ...] [--docs]
+"""./dev bench [quick|full|replicated|order-pipeline] [--only PART ...] [--docs]
 
 Runs Millrace and Apache Kafka 4.3.1 side by side and prints one table with the goals.
   quick         about five minutes (default); full: more rounds, about twelve
   replicated    three brokers of each system, about eight minutes
-  --only PART   some of: start idle throughput operator kubernetes; of replicated: start many idle throughput latency kill
-  --docs        also writes docs/benchmarks.md (or benchmarks-replicated.md), its JSON and the plots in docs/img
+  order-pipeline  examples/order-pipeline with each system, about twenty minutes; its records at full speed, about four
+  --only PART   some of: start idle throughput operator kubernetes; of replicated: start many idle throughput latency kill;
+                of order-pipeline: plain transactional kill replay
+  --docs        also writes docs/benchmarks.md (or benchmarks-MODE.md), its JSON and the plots in docs/img
   docs          only writes these again from the JSON in docs
 The figures go to build/bench-results/MODE.json.
 """
@@ -21,10 +23,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench import brokers, kubernetes_load, operator_load, replicated, report  # noqa: E402
+from bench.order_pipeline import measure as order_pipeline, replay  # noqa: E402
 from tools.lib import paths  # noqa: E402
 
 PARTS = ("start", "idle", "throughput", "operator", "kubernetes")
 REPLICATED_PARTS = ("start", "many", "idle", "throughput", "latency", "kill")
+PIPELINE_PARTS = ("plain", "transactional", "kill", "replay")
+PARTS_OF = {"replicated": REPLICATED_PARTS, "order-pipeline": PIPELINE_PARTS}
 SETTINGS = {
     "quick": {"starts": 3, "idle_rounds": 1, "idle_seconds": 10, "rounds": 5, "warm_up": 1_000_000, "records": 500_000,
               "bulk": 1000, "singles": 100},
@@ -32,6 +37,8 @@ SETTINGS = {
              "bulk": 1000, "singles": 300},
     "replicated": {"starts": 3, "idle_rounds": 2, "idle_seconds": 10, "rounds": 3, "warm_up": 300_000, "records": 300_000,
                    "latency_seconds": 15, "kills": 3, "many": 5000},
+    "order-pipeline": {"rates": [500, 1000, 2000], "rounds": 2, "seconds": 20, "warm_up_rate": 1000, "warm_up_seconds": 30, "kill_rate": 500,
+                       "kill_seconds": 20, "replay_rate": 45_000, "replay_seconds": 180},
 }
 DOCS = paths.ROOT / "docs"
 
@@ -71,6 +78,10 @@ def measure(mode, parts, say):
     samples = brokers.Samples()
     if mode == "replicated":
         replicated.measure(samples, settings, parts, say)
+    elif mode == "order-pipeline":
+        order_pipeline.measure(samples, settings, parts, say)
+        if "replay" in parts:
+            replay.measure(samples, settings, say)
     else:
         measure_single(samples, settings, parts, say)
     result["machine"]["load_after"] = load()
@@ -104,14 +115,14 @@ def write_docs(result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mode", nargs="?", default="quick", choices=[*SETTINGS, "docs"])
-    parser.add_argument("--only", nargs="+", choices=sorted({*PARTS, *REPLICATED_PARTS}), metavar="PART")
+    parser.add_argument("--only", nargs="+", choices=sorted({*PARTS, *REPLICATED_PARTS, *PIPELINE_PARTS}), metavar="PART")
     parser.add_argument("--docs", action="store_true")
     arguments = parser.parse_args()
     if arguments.mode == "docs":
         for file in DOCS.glob("benchmarks*.json"):
             write_docs(json.loads(file.read_text()))
         return None
-    parts = REPLICATED_PARTS if arguments.mode == "replicated" else PARTS
+    parts = PARTS_OF.get(arguments.mode, PARTS)
     if unknown := set(arguments.only or ()) - set(parts):
         parser.error(f"{arguments.mode} has no part {', '.join(sorted(unknown))}")
     started = time.monotonic()
