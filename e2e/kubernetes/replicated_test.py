@@ -72,6 +72,43 @@ def test_three_brokers_are_available_within_seconds(three, took):
     assert seconds <= 45  # 15 on a quiet machine
 
 
+@pytest.mark.full
+def test_both_cas_are_replaced_without_a_restart(three, writer, took):
+    """Secrets reach the pods when the kubelet looks next: whatever it holds at the moment, nobody is refused."""
+    three.kubernetes.wait(f"user.millrace.io/{writer}", namespace=NAMESPACE, seconds=SECONDS)
+    pods = {name: (p["metadata"]["uid"], [c["restartCount"] for c in p["status"]["containerStatuses"]]) for name, p in three.pods().items()}
+    first = three.client(writer)
+    kept = three.folder / "first-ca.crt"
+    kept.write_bytes(three.secret(writer)["ca.crt"])
+    first["ssl.ca.location"] = kept
+
+    def phases():
+        return {three.status()["certificates"][ca]["phase"] for ca in ("clusterCa", "usersCa")}
+
+    def nobody_is_refused():
+        for config in (first, three.client(writer)):
+            assert three.why_not(writer, TOPIC, config) == ""
+
+    began = time.monotonic()
+    three.kubernetes.kubectl("annotate", "cluster.millrace.io", three.cluster, "-n", NAMESPACE, "millrace.io/renew-cluster-ca=1",
+                             "millrace.io/renew-users-ca=1")
+    wait_until(lambda: three.secret(writer)["ca.crt"].count(b"BEGIN") == 2, 30, "both CAs in the user's Secret", every=0.2)
+    while phases() != {"Overlap"}:
+        nobody_is_refused()
+        assert time.monotonic() - began < 240, three.status()["certificates"]
+        time.sleep(1)
+    took("every broker with certificates of the next CA", time.monotonic() - began)
+    nobody_is_refused()
+    three.kubernetes.kubectl("annotate", "cluster.millrace.io", three.cluster, "-n", NAMESPACE, "millrace.io/end-ca-overlap=true")
+    wait_until(lambda: phases() == {"Stable"}, 30, "the CAs before are dropped", every=0.2)
+    assert three.secret(writer)["ca.crt"].count(b"BEGIN") == 1
+    assert three.why_not(writer, TOPIC) == ""
+    wait_until(lambda: "verify failed" in three.why_not(writer, TOPIC, first), 120, "the CA before is not vouched for any more", every=2)
+    assert pods == {name: (p["metadata"]["uid"], [c["restartCount"] for c in p["status"]["containerStatuses"]])
+                    for name, p in three.pods().items()}
+    assert any("which signs now" in e for e in three.events("Cluster", three.cluster))
+
+
 def test_all_pods_deleted_at_once_lose_nothing(three, writer, took):
     records = [f"before {i}".encode() for i in range(3000)]
     three.produce(writer, TOPIC, records, seconds=60)

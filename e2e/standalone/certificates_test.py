@@ -1,5 +1,5 @@
-"""Certificates that live for half a minute, both CAs replaced under load, and everything expired while the operator was away: clients that
-reconnect every second notice nothing, and no broker is restarted."""
+"""Certificates that live for half a minute, both CAs replaced under load, everything expired while the operator was away, certificates that
+users gave: clients that reconnect every second notice nothing, and no broker is restarted."""
 
 import collections
 import json
@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+from e2e.conformance.support.certificates import Ca
 from e2e.conftest import FULL
 from e2e.lib.process import free_ports, wait_until
 from e2e.standalone.replicated_test import SECONDS, TOPIC, make
@@ -216,3 +217,111 @@ def test_what_ended_while_the_operator_was_away_is_made_anew(away):
     talk(away.mtls, context(away.trusted(), away.folder("shipping")))
     wait_until(lambda: nodes.ready(CLUSTER)[0] == "True", 30, "Ready")
     assert nodes.pids() == away.pids, "nobody was restarted"
+
+
+@pytest.fixture(scope="module")
+def given(programs):
+    """One node with a listener for which the user gives the certificate."""
+    secured = Secured(programs, 1)
+    secured.times = 0
+    with secured.nodes as nodes:
+        for name in (CLUSTER, "50-mtls.yaml"):
+            nodes.wait_ready(name, SECONDS)
+        yield secured
+    shutil.rmtree(nodes.folder)
+
+
+def give(given, data, reference=True, **certificates):
+    """The Secret, and a Cluster that names it; the Cluster differs each time, so that it is looked at now and not within 30 s. Files are read
+    in the order of their names."""
+    given.nodes.apply("05-given.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "given", "namespace": "kafka"},
+                                         "type": "kubernetes.io/tls", "stringData": data})
+    given.times += 1
+    document = cluster(given.tls, given.mtls, 1, {"looked-at": str(given.times)}, **certificates)
+    if reference:
+        document["spec"]["listeners"][0]["tls"] = {"certificateSecretRef": {"name": "given"}}
+    given.nodes.apply(CLUSTER, document)
+
+
+def listener_secret(ca, name, **options):
+    """What cert-manager writes."""
+    ca.keystore(name, f"/CN={name}", **options)
+    return {"tls.crt": (ca.folder / f"{name}.crt").read_text(), "tls.key": (ca.folder / f"{name}.key").read_text(),
+            "ca.crt": ca.certificate.read_text()}
+
+
+def served_by(port, trusted):
+    """The common name of what is served to a client that trusts `trusted`; None if that does not fit."""
+    try:
+        return dict(pair[0] for pair in talk(port, context(trusted))["subject"])["commonName"]
+    except OSError:
+        return None
+
+
+def wait_degraded(given, text):
+    wait_until(lambda: text in given.nodes.condition("Degraded").get("message", ""), 45, f"Degraded: {text}: {given.nodes.condition('Degraded')}")
+
+
+def test_a_listeners_own_certificate_is_taken_up_and_a_wrong_one_refused(given, tmp_path):
+    nodes, pids = given.nodes, given.nodes.pids()
+    ca, other = Ca(tmp_path, "shop"), Ca(tmp_path, "other")
+    first, second = (listener_secret(ca, name) for name in ("first", "second"))
+    give(given, first)
+    wait_until(lambda: served_by(given.tls, first["ca.crt"]) == "first", 20, "the certificate of the Secret")
+    wait_until(lambda: first["ca.crt"] in given.trusted(), 20, "its CA in the User's Secret")
+    assert served_by(given.mtls, given.trusted()) is None  # wants a certificate of the client
+    refused = [({**first, "tls.key": second["tls.key"]}, "its key does not belong to its certificate"),
+               (listener_secret(other, "elsewhere", alt_names="DNS:kafka.example.org"), "does not name 127.0.0.1, which clients dial"),
+               ({**first, "tls.crt": "nothing"}, "tls.crt is not a bundle of certificates in PEM form"),
+               ({"tls.crt": first["tls.crt"]}, "it has no tls.key")]
+    for data, reason in refused:
+        give(given, data)
+        wait_degraded(given, reason)
+        assert nodes.condition("Degraded")["reason"] == "SecretInvalid"
+        assert served_by(given.tls, first["ca.crt"]) == "first", "what was served before still is"
+        assert nodes.ready(CLUSTER)[0] == "True"
+    give(given, second)
+    wait_until(lambda: served_by(given.tls, given.trusted()) == "second", 20, "the next certificate")
+    wait_until(lambda: nodes.condition("Degraded")["status"] == "False", 20, "no complaint any more")
+    give(given, second, reference=False)
+    wait_until(lambda: served_by(given.tls, given.trusted()) == "millrace-broker", 20, "the operator's own certificate again")
+    assert nodes.pids() == pids, "nobody was restarted"
+
+
+def authority_secret(given, data, secret=True):
+    """The Secret of the cluster's CA, or a managed one again; clients are not waited for."""
+    given.nodes.apply("05-authority.yaml", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "authority", "namespace": "kafka"},
+                                         "stringData": data})
+    given.times += 1
+    certificates = {"clusterCa": {"type": "Secret", "secretRef": {"name": "authority"}}} if secret else {}
+    given.nodes.apply(CLUSTER, cluster(given.tls, given.mtls, 1, {"looked-at": str(given.times), "millrace.io/end-ca-overlap": "true"},
+                                       **certificates))
+
+
+def test_a_ca_of_the_users_own_is_taken_in_steps_and_a_wrong_one_refused(given, tmp_path):
+    nodes, pids = given.nodes, given.nodes.pids()
+    cas = [Ca(tmp_path / n, "shop") for n in ("1", "2")]  # two of the same name, as cert-manager renews them
+    certificates = [ca.certificate.read_text() for ca in cas]
+    keys = [(ca.folder / "shop-ca.key").read_text() for ca in cas]
+
+    def wait_signs(certificate, what):
+        wait_until(lambda: given.ca("clusterCa").get("phase") == "Stable" and given.trusted() == certificate, 40, what)
+        talk(given.tls, context(certificate))
+    authority_secret(given, {"tls.crt": certificates[0], "tls.key": keys[0], "ca.crt": certificates[0]})
+    wait_signs(certificates[0], "the user's CA signs")
+    leaf = listener_secret(cas[0], "leaf")
+    for data, reason in [({"tls.crt": certificates[1], "tls.key": keys[0]}, "its key does not belong to its certificate"),
+                         ({"tls.crt": leaf["tls.crt"], "tls.key": leaf["tls.key"]}, "its certificate is not one of a CA"),
+                         ({"ca.crt": certificates[1]}, "it has no ca.key"),
+                         ({"ca.crt": "nothing", "ca.key": keys[1]}, "ca.crt is not a bundle of certificates in PEM form")]:
+        authority_secret(given, data)
+        wait_degraded(given, reason)
+        assert given.trusted() == certificates[0] and nodes.ready(CLUSTER)[0] == "True"
+        talk(given.tls, context(certificates[0]))
+    authority_secret(given, {"ca.crt": certificates[1], "ca.key": keys[1]})
+    wait_signs(certificates[1], "the user's next CA signs")
+    authority_secret(given, {}, secret=False)
+    wait_until(lambda: given.ca("clusterCa").get("phase") == "Stable" and given.ca("clusterCa")["trusted"][0].startswith("CN=orders-cluster-ca-"),
+               40, "a CA of the operator's signs again")
+    talk(given.tls, context(given.trusted()))
+    assert nodes.pids() == pids, "nobody was restarted"

@@ -159,9 +159,6 @@ void check_listeners(const ClusterSpec& spec, Findings& findings) {
       findings.invalid(listener_field(listener, "name"), "wants at most 11 letters and digits");
     check_authentication(listener, findings);
     check_expose(listener, findings);
-    if (listener.tls && listener.tls->certificate_secret)
-      findings.not_yet(listener_field(listener, "tls.certificateSecretRef"),
-                       "certificates of your own");
   }
 }
 
@@ -240,14 +237,12 @@ void check_day_two(const ClusterSpec& spec, Findings& findings) {
     if (window.duration < std::chrono::minutes{1} || window.duration > std::chrono::hours{24 * 31})
       findings.invalid(field + ".duration", "must be from 1m to 31d");
   }
-  if (spec.certificates.cluster_ca.type == CaType::kSecret)
-    findings.not_yet("spec.certificates.clusterCa.type", "a CA of your own");
-  if (spec.certificates.users_ca.type == CaType::kSecret)
-    findings.not_yet("spec.certificates.usersCa.type", "a CA of your own");
   if (spec.certificates.leaf_validity < std::chrono::seconds{30})
     findings.invalid("spec.certificates.leafValidity", "must be at least 30s");
   for (const CaSpec* ca : {&spec.certificates.cluster_ca, &spec.certificates.users_ca}) {
-    if (ca->validity <= spec.certificates.leaf_validity)
+    if ((ca->type == CaType::kSecret) == ca->secret.empty())
+      findings.invalid("spec.certificates", "type Secret and secretRef go together");
+    if (ca->type == CaType::kManaged && ca->validity <= spec.certificates.leaf_validity)
       findings.invalid("spec.certificates", "a CA must outlive the certificates it signs");
   }
   if (const auto& throttle = spec.rebalance.throttle_bytes_per_second; throttle && *throttle <= 0)

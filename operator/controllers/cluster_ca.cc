@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/common/log.h"
+#include "operator/controllers/listener_certificates.h"
+#include "operator/controllers/provided_ca.h"
 #include "operator/model/names.h"
 
 namespace op::controllers {
@@ -172,12 +174,22 @@ std::optional<std::string> find_unseen(const Context& context, const api::Cluste
   return std::nullopt;
 }
 
+/// Certificates that are not in it yet, at its end.
+std::string with_more(std::string bundle_pem, const std::string& more_pem) {
+  const auto pieces = pki::split_bundle(more_pem);
+  if (!pieces.ok()) return bundle_pem;
+  for (const std::string& piece : *pieces)
+    if (bundle_pem.find(piece) == std::string::npos) bundle_pem += piece;
+  return bundle_pem;
+}
+
 struct Step {
   const Context& context;
   const kube::Object& object;
   const api::Cluster& cluster;
   CaPurpose purpose;
-  std::string renew;
+  const plan::CaInput& input;
+  ProvidedCaMaterial provided;
   CaMaterial ca;
 
   void tell(const plan::Verdict& why, const std::string& message) const {
@@ -186,6 +198,7 @@ struct Step {
     context.store.event(object, false, std::string(why.reason), message);
   }
   broker::Result<pki::KeyPair> make(int generation) const {
+    if (input.wants_provided) return provided.pair;
     return pki::make_ca(plan::ca_common_name(ca_key(cluster, purpose).name, generation),
                         context.wall_now(), ca_spec(cluster, purpose).validity);
   }
@@ -194,10 +207,10 @@ struct Step {
   broker::Result<void> take(const plan::MakeCa& action) {
     ASSIGN_OR_RETURN(const pki::KeyPair made, make(action.generation));
     const std::string old = action.keep_trusting ? ca.bundle_pem : std::string();
-    ca = CaMaterial{.bundle_pem = made.certificate_pem + old,
+    ca = CaMaterial{.bundle_pem = with_more(made.certificate_pem, provided.above_pem + old),
                     .key_pem = made.key_pem,
                     .generation = action.generation,
-                    .renewed = renew};
+                    .renewed = input.renew};
     broker::log_info(
         "controllers", "certificate authority made",
         {{"secret", to_string(ca_key(cluster, purpose))}, {"reason", action.why.message}});
@@ -213,10 +226,20 @@ struct Step {
     if (!pieces.ok()) return pieces.error();
     ca.bundle_pem =
         with_first(pieces->front(), pieces->front() + made.certificate_pem + ca.bundle_pem);
+    ca.bundle_pem = with_more(ca.bundle_pem, provided.above_pem);
     ca.next = made;
     ca.seen_at = 0;
-    ca.renewed = renew;
+    ca.renewed = input.renew;
     tell(action.why, "the next CA is made and goes to the brokers: " + action.why.message);
+    return {};
+  }
+  broker::Result<void> take(const plan::RefreshCa& action) {
+    const auto pieces = pki::split_bundle(ca.bundle_pem);
+    if (!pieces.ok()) return pieces.error();
+    forget(pieces->front());
+    ca.bundle_pem = with_more(provided.pair.certificate_pem, provided.above_pem + ca.bundle_pem);
+    ca.key_pem = provided.pair.key_pem;
+    tell(action.why, action.why.message);
     return {};
   }
   broker::Result<void> take(const plan::ConfirmCa& action) {
@@ -227,7 +250,9 @@ struct Step {
   broker::Result<void> take(const plan::SwitchCa& action) {
     // Without the old key, or below a CA that allows it not, clients were given time instead.
     ca.cross_pem.clear();
-    if (purpose == CaPurpose::kCluster && !ca.key_pem.empty()) {
+    const auto before = pki::read_certificate(ca.bundle_pem);
+    const bool is_own = before.ok() && before->subject.starts_with(input.own_prefix);
+    if (purpose == CaPurpose::kCluster && !ca.key_pem.empty() && is_own) {
       auto cross =
           pki::cross_sign({ca.key_pem, ca.bundle_pem}, ca.next.certificate_pem, context.wall_now());
       if (cross.ok()) ca.cross_pem = std::move(*cross);
@@ -242,8 +267,7 @@ struct Step {
   }
   broker::Result<void> take(const plan::DropCas& action) {
     ca.bundle_pem = without(ca.bundle_pem, action.indexes);
-    const auto left = pki::split_bundle(ca.bundle_pem);
-    if (left.ok() && left->size() == 1) {
+    if (plan::phase_of(observe_ca(ca)) == plan::CaPhase::kStable) {
       ca.cross_pem.clear();
       ca.seen_at = 0;
     }
@@ -297,6 +321,13 @@ std::vector<pki::CertificateFacts> certificate_facts(const std::string& bundle_p
   return facts;
 }
 
+std::string chain_pem(const CaMaterial& ca) {
+  const auto pieces = pki::split_bundle(ca.bundle_pem);
+  const auto signing = pki::read_certificate(ca.bundle_pem);
+  if (!pieces.ok() || !signing.ok() || signing->is_self_signed()) return ca.cross_pem;
+  return pieces->front() + ca.cross_pem;
+}
+
 plan::ObservedCa observe_ca(const CaMaterial& ca) {
   plan::ObservedCa out{.bundle = certificate_facts(ca.bundle_pem),
                        .key_matches = pki::key_matches({ca.key_pem, ca.bundle_pem}),
@@ -346,6 +377,14 @@ broker::Result<CaRound> ensure_ca(const Context& context, const kube::Object& ob
                                                             : model::kRenewUsersCaAnnotation);
   input.signs_servers = purpose == CaPurpose::kCluster;
   input.end_overlap = annotation_of(cluster, model::kEndCaOverlapAnnotation) == "true";
+  input.own_prefix = "CN=" + ca_key(cluster, purpose).name + "-";
+  ProvidedCaMaterial provided;
+  if (ca_spec(cluster, purpose).type == api::CaType::kSecret) {
+    input.wants_provided = true;
+    provided = read_provided_ca(context, cluster, ca_spec(cluster, purpose).secret);
+    if (auto facts = pki::read_certificate(provided.pair.certificate_pem); facts.ok())
+      input.provided = std::move(*facts);
+  }
   input.now = context.wall_now();
   input.leaf_validity = cluster.spec.certificates.leaf_validity;
   CaEvidence evidence = CaEvidence::kNone;
@@ -353,19 +392,29 @@ broker::Result<CaRound> ensure_ca(const Context& context, const kube::Object& ob
   if (evidence != CaEvidence::kNone)
     input.unseen = find_unseen(context, cluster, pods, purpose, *known, evidence);
 
-  Step step{context, object, cluster, purpose, input.renew, {}};
+  Step step{context, object, cluster, purpose, input, std::move(provided), {}};
   if (known) step.ca = *known;
   if (elsewhere) step.ca = *elsewhere;
   const plan::CaAction action = plan::plan_ca(input);
+  if (step.ca.bundle_pem.empty() && std::holds_alternative<plan::KeepCa>(action))
+    return broker::Error{broker::ErrorCode::kResourceNotFound,
+                         step.provided.problem ? step.provided.problem->message : "no CA"};
   RETURN_IF_ERROR(std::visit([&](const auto& one) { return step.take(one); }, action));
   CaRound round;
   ASSIGN_OR_RETURN(round.changed, write_ca(context, cluster, purpose, step.ca));
   round.ca = std::move(step.ca);
+  round.problem = std::move(step.provided.problem);
   if (const auto* keep = std::get_if<plan::KeepCa>(&action)) {
     round.waiting = keep->waiting;
     round.look_again_at = keep->waiting ? input.now + 1000 : keep->look_again_at;
   } else if (plan::phase_of(observe_ca(round.ca)) != plan::CaPhase::kStable) {
     round.look_again_at = input.now + 1000;
+  }
+  if (input.wants_provided) {
+    const broker::WallMs next_look =
+        input.now + std::chrono::milliseconds(kLookAtProvidedCertificates).count();
+    round.look_again_at =
+        round.look_again_at == 0 ? next_look : std::min(round.look_again_at, next_look);
   }
   return round;
 }

@@ -28,6 +28,8 @@ struct CaMaterial {
   }
   bool operator==(const CaMaterial&) const = default;
 };
+/// What goes along with a leaf: the signing CA where it is not a root, and what vouches for it.
+std::string chain_pem(const CaMaterial& ca);
 
 /// The CA as it is now; nullopt when there is none yet.
 std::optional<CaMaterial> read_ca(const Context& context, const api::Cluster& cluster,
@@ -38,6 +40,7 @@ std::vector<pki::CertificateFacts> certificate_facts(const std::string& bundle_p
 struct CaRound {
   CaMaterial ca;
   std::optional<plan::Verdict> waiting;  // for what the next step of a rotation waits
+  std::optional<plan::Verdict> problem;  // the CA that the user gives cannot be used
   broker::WallMs look_again_at = 0;      // 0: no step comes by time alone
   bool changed = false;
 };

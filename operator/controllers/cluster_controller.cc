@@ -48,6 +48,7 @@ broker::Result<broker::WallMs> build(const Context& context, const kube::Object&
   ASSIGN_OR_RETURN(const ClusterPki pki, ensure_cluster_pki(context, object, cluster, input.pods));
   input.certificates = pki.status;
   input.rotating = pki.waiting;
+  input.certificate_problem = pki.problem;
   if (pki.changed) {
     wake_users(context, ref_of({cluster.metadata.namespace_, cluster.metadata.name}));
   }
@@ -99,6 +100,16 @@ void tell_about_ready(const Context& context, const kube::Object& object,
       is->reason != api::reason::kRestartRequired && is->reason != api::reason::kScaling &&
       is->reason != api::reason::kMaintenanceWindow;
   context.store.event(object, warning, is->reason, is->message);
+}
+
+/// A certificate of the user's that cannot be used: a warning when that is news.
+void tell_about_certificates(const Context& context, const kube::Object& object,
+                             const api::ClusterStatus& before,
+                             const std::optional<plan::Verdict>& problem) {
+  if (!problem) return;
+  const auto* was = api::find_condition(before.conditions, api::condition::kDegraded);
+  if (was == nullptr || was->message != problem->message)
+    context.store.event(object, true, std::string(problem->reason), problem->message);
 }
 
 /// Offsets of controllers change without an event.
@@ -197,7 +208,10 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
   const auto live = context_.store.get(kind(), key);  // the identity may have moved it on
   const auto written = write_status(context_, live ? *live : *object, before, status);
   if (!written.ok()) return Outcome::failed(written.error());
-  if (*written) tell_about_ready(context_, *object, before, status);
+  if (*written) {
+    tell_about_ready(context_, *object, before, status);
+    tell_about_certificates(context_, *object, before, input.certificate_problem);
+  }
   if (failure) return Outcome::failed(*failure);
   if (!input.errors.empty()) return Outcome::done();
 

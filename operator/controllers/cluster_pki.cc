@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "broker/common/log.h"
+#include "operator/controllers/listener_certificates.h"
 #include "operator/model/names.h"
 #include "operator/plan/pki_plan.h"
 
@@ -75,8 +76,35 @@ pki::KeyPair split_keystore(const std::string& pem) {
   return {pem.substr(0, at), certificates->front()};
 }
 
+using ListenerMaterials = std::map<std::string, ListenerMaterial>;
+
+/// What the listener serves: what the user gave; where that cannot be used, what he gave before;
+/// else the node's own.
+std::string listener_keystore(const ClusterPki& pki, const api::ListenerSpec& listener,
+                              const ListenerMaterials& provided, const std::string& have,
+                              const std::string& own) {
+  const auto given = provided.find(listener.name);
+  if (given == provided.end()) return own;
+  if (!given->second.problem) return given->second.keystore_pem;
+  const auto facts = pki::read_certificate(split_keystore(have).certificate_pem);
+  if (!facts.ok()) return own;
+  for (const auto& ca : certificate_facts(pki.cluster_ca.bundle_pem))
+    if (facts->issuer_key_id == ca.key_id) return own;
+  return have;
+}
+
+std::string listeners_ca(const ListenerMaterials& provided, const std::string& have) {
+  std::string out;
+  for (const auto& [name, material] : provided) {
+    if (material.problem) return have;
+    out += material.ca_pem;
+  }
+  return out;
+}
+
 broker::Result<void> ensure_pool(const Context& context, const api::Cluster& cluster,
-                                 const api::PoolSpec& pool, ClusterPki& pki) {
+                                 const api::PoolSpec& pool, const ListenerMaterials& provided,
+                                 ClusterPki& pki) {
   const ObjectKey key{cluster.metadata.namespace_, model::broker_secret(cluster, pool)};
   const SecretData have =
       context.secrets.recall(key, cluster.metadata.uid, context.store.get(kube::kSecret, key));
@@ -92,9 +120,17 @@ broker::Result<void> ensure_pool(const Context& context, const api::Cluster& clu
         ensure_leaf(context, cluster, pki.cluster_ca, split_keystore(value_of(have, entry)),
                     {model::kBrokerCommonName, names.dns_names, names.ip_addresses, true},
                     pki.renew_at));
-    content.keystore_pem[id] = pair.keystore_pem() + pki.cluster_ca.cross_pem;
+    content.keystore_pem[id] = pair.keystore_pem() + chain_pem(pki.cluster_ca);
     remembered[entry] = content.keystore_pem[id];
+    for (const api::ListenerSpec& listener : cluster.spec.listeners) {
+      if (!listener.tls || !pool.has_role(api::Role::kBroker)) continue;
+      const std::string file = model::listener_keystore_key(id, listener.name);
+      remembered[file] = content.listener_keystore_pem[file] = listener_keystore(
+          pki, listener, provided, value_of(have, file), content.keystore_pem[id]);
+    }
   }
+  remembered[model::kListenersCaKey] = content.listeners_ca_pem =
+      listeners_ca(provided, value_of(have, model::kListenersCaKey));
   ASSIGN_OR_RETURN(
       const bool wrote,
       ensure_secret(context, key, model::broker_secret_object(cluster, pool, content)));
@@ -155,6 +191,7 @@ broker::Result<CaMaterial> take_round(broker::Result<CaRound> round, ClusterPki&
   RETURN_IF_ERROR(round);
   pki.changed = pki.changed || round->changed;
   if (!pki.waiting) pki.waiting = round->waiting;
+  if (!pki.problem) pki.problem = round->problem;
   earlier(pki.renew_at, round->look_again_at);
   status = status_of(round->ca);
   return std::move(round->ca);
@@ -171,8 +208,14 @@ broker::Result<ClusterPki> ensure_cluster_pki(const Context& context, const kube
   };
   ASSIGN_OR_RETURN(pki.cluster_ca, ensure(model::CaPurpose::kCluster, pki.status.cluster_ca));
   ASSIGN_OR_RETURN(pki.users_ca, ensure(model::CaPurpose::kUsers, pki.status.users_ca));
+  const ListenerMaterials provided = read_listener_certificates(context, cluster);
+  for (const auto& [name, material] : provided)
+    if (material.problem && !pki.problem) pki.problem = material.problem;
+  if (!provided.empty())
+    earlier(pki.renew_at,
+            context.wall_now() + std::chrono::milliseconds(kLookAtProvidedCertificates).count());
   for (const api::PoolSpec& pool : cluster.spec.pools) {
-    RETURN_IF_ERROR(ensure_pool(context, cluster, pool, pki));
+    RETURN_IF_ERROR(ensure_pool(context, cluster, pool, provided, pki));
   }
   RETURN_IF_ERROR(ensure_operator_client(context, cluster, pki));
   return pki;

@@ -16,6 +16,7 @@ struct ClusterPki {
   broker::WallMs renew_at = 0;  // when something must be looked at again by time alone
   bool changed = false;         // a Secret was written: users' Secrets may follow
   api::CertificatesStatus status;
+  std::optional<plan::Verdict> problem;  // a certificate of the user's that cannot be used
   std::optional<plan::Verdict> waiting;  // for what the rotation of a CA waits
 };
 

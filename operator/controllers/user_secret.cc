@@ -6,6 +6,7 @@
 #include "operator/api/json.h"
 #include "operator/controllers/cluster_pki.h"
 #include "operator/controllers/external_material.h"
+#include "operator/model/names.h"
 #include "operator/pki/stores.h"
 #include "operator/plan/pki_plan.h"
 
@@ -65,7 +66,17 @@ broker::Result<std::string> ca_bundle(const Context& context, const api::User& u
   if (!target.cluster) return external_ca_bundle(context, user.spec.cluster_ref);
   const auto ca = read_ca(context, *target.cluster, model::CaPurpose::kCluster);
   if (!ca) return Error{ErrorCode::kResourceNotFound, "the cluster's CA is not there yet"};
-  return ca->bundle_pem;
+  std::string bundle = ca->bundle_pem;
+  // Certificates that were given for listeners come from elsewhere.
+  for (const api::PoolSpec& pool : target.cluster->spec.pools) {
+    if (!pool.has_role(api::Role::kBroker)) continue;
+    const auto secret = context.store.get(
+        kube::kSecret,
+        {target.cluster->metadata.namespace_, model::broker_secret(*target.cluster, pool)});
+    if (secret) bundle += value_of(secret_data(*secret), model::kListenersCaKey);
+    break;
+  }
+  return bundle;
 }
 
 broker::Result<void> fill_certificate(const Context& context, const api::User& user,

@@ -3,6 +3,7 @@
 #include "broker/config/config_def.h"
 #include "broker/config/properties.h"
 #include "operator/model/render.h"
+#include "operator/model/secrets.h"
 
 namespace op::model {
 
@@ -231,7 +232,12 @@ std::string node_properties(const api::Cluster& cluster, const api::PoolSpec& po
       out.add("broker.rack", placement->rack);
   }
   out.add("log.dirs", std::string(detail::kDataDir) + "/kafka-log" + std::to_string(node_id));
-  out.add("ssl.keystore.location", certs_file(std::to_string(node_id) + ".pem"));
+  out.add("ssl.keystore.location", certs_file(broker_keystore_key(node_id)));
+  for (const api::ListenerSpec& listener : cluster.spec.listeners) {
+    if (pool.has_role(api::Role::kBroker) && listener.tls)
+      out.add("listener.name." + listener.name + ".ssl.keystore.location",
+              certs_file(listener_keystore_key(node_id, listener.name)));
+  }
   return out.take();
 }
 

@@ -203,4 +203,16 @@ CertificateNames certificate_names(const api::Cluster& cluster, std::int32_t nod
   return {{dns.begin(), dns.end()}, {ips.begin(), ips.end()}};
 }
 
+std::vector<std::string> dialled_hosts(const api::Cluster& cluster,
+                                       const api::ListenerSpec& listener) {
+  std::set<std::string> hosts;
+  for (const Address& address : bootstrap_addresses(cluster, listener)) hosts.insert(address.host);
+  for (const api::PoolSpec& pool : cluster.spec.pools) {
+    if (!pool.has_role(api::Role::kBroker)) continue;
+    for (const std::int32_t id : node_ids(pool))
+      hosts.insert(advertised_address(cluster, listener, id).host);
+  }
+  return {hosts.begin(), hosts.end()};
+}
+
 }  // namespace op::model

@@ -83,6 +83,10 @@ std::vector<Address> bootstrap_addresses(const api::Cluster& cluster,
 /// "host:port,host:port".
 std::string bootstrap_servers(const api::Cluster& cluster, const api::ListenerSpec& listener);
 
+/// The hosts that clients of the listener dial, of all brokers; sorted.
+std::vector<std::string> dialled_hosts(const api::Cluster& cluster,
+                                       const api::ListenerSpec& listener);
+
 /// Everything a client may have dialled to reach this broker.
 struct CertificateNames {
   std::vector<std::string> dns_names;     // sorted, unique

@@ -42,6 +42,10 @@ json ca_secret(const api::Cluster& cluster, CaPurpose purpose, const CaContent& 
 
 std::string broker_keystore_key(std::int32_t node_id) { return std::to_string(node_id) + ".pem"; }
 
+std::string listener_keystore_key(std::int32_t node_id, const std::string& listener) {
+  return std::to_string(node_id) + "." + listener + ".pem";
+}
+
 json broker_secret_object(const api::Cluster& cluster, const api::PoolSpec& pool,
                           const BrokerSecretContent& content) {
   json out = detail::owned(cluster, "v1", "Secret", broker_secret(cluster, pool),
@@ -49,6 +53,8 @@ json broker_secret_object(const api::Cluster& cluster, const api::PoolSpec& pool
   out["type"] = "Opaque";
   for (const auto& [node_id, pem] : content.keystore_pem)
     put(out, broker_keystore_key(node_id), pem);
+  for (const auto& [key, pem] : content.listener_keystore_pem) put(out, key, pem);
+  put(out, kListenersCaKey, content.listeners_ca_pem);
   put(out, kBrokerClusterCaKey, content.cluster_ca_pem);
   put(out, kBrokerUsersCaKey, content.users_ca_pem);
   return out;

@@ -39,14 +39,21 @@ nlohmann::json ca_secret(const api::Cluster& cluster, CaPurpose purpose, const C
 
 /// The pool's Secret, mounted into each of its pods at /etc/millrace/certs: "<id>.pem" with key
 /// and certificate per node, "cluster-ca.crt" and "users-ca.crt" to trust.
+/// Each listener for clients with TLS has a file of its own, so that a certificate given for it is
+/// taken up without a restart; else it holds what "<id>.pem" does.
 struct BrokerSecretContent {
   std::map<std::int32_t, std::string> keystore_pem;
+  std::map<std::string, std::string> listener_keystore_pem;  // by listener_keystore_key
   std::string cluster_ca_pem;
   std::string users_ca_pem;
+  std::string listeners_ca_pem;  // of certificates that users gave: for clients
 };
+inline constexpr const char* kListenersCaKey = "listeners-ca.crt";
 inline constexpr const char* kBrokerClusterCaKey = "cluster-ca.crt";
 inline constexpr const char* kBrokerUsersCaKey = "users-ca.crt";
 std::string broker_keystore_key(std::int32_t node_id);  // "0.pem"
+std::string listener_keystore_key(std::int32_t node_id,
+                                  const std::string& listener);  // "0.tls.pem"
 nlohmann::json broker_secret_object(const api::Cluster& cluster, const api::PoolSpec& pool,
                                     const BrokerSecretContent& content);
 

@@ -200,7 +200,7 @@ void fill_formatted(const ClusterInput& in, api::ClusterStatus& status) {
 
 /// It works, but with less than it should have.
 std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus& status) {
-  if (!status.formatted) return std::nullopt;
+  if (!status.formatted) return in.certificate_problem;
   if (status.ready_brokers < status.brokers)
     return Verdict{reason::kBrokersNotReady, std::to_string(status.ready_brokers) + " of " +
                                                  detail::counted(status.brokers, "broker") +
@@ -227,7 +227,7 @@ std::optional<Verdict> degraded(const ClusterInput& in, const api::ClusterStatus
     return Verdict{reason::kUnderReplicated, detail::counted(health.under_replicated, "partition") +
                                                  " with a replica that is not in sync, such as " +
                                                  health.example};
-  return std::nullopt;
+  return in.certificate_problem;
 }
 
 /// What limits the copying stays ours until no broker and no topic has it any more.

@@ -63,6 +63,8 @@ struct ClusterInput {
   ScaleStep scale;                      // what plan_scale says
   /// As it was written to the Secrets; nullopt: not known, what was shown stands.
   std::optional<api::CertificatesStatus> certificates;
+  /// A Secret with a certificate of the user's that cannot be used; what was served still is.
+  std::optional<Verdict> certificate_problem;
   std::optional<Verdict> rotating;  // a CA is replaced, and this is what its next step waits for
   api::Timestamp now;
 };

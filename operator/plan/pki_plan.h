@@ -32,6 +32,11 @@ struct CaInput {
   std::optional<ObservedCa> observed;
   /// A bundle that survived in another Secret; its generation is continued with overlap.
   std::optional<ObservedCa> trusted_elsewhere;
+  /// Subjects of CAs that the operator makes begin so: "CN=orders-cluster-ca-".
+  std::string own_prefix;
+  bool wants_provided = false;  // the user gives the CA
+  /// What he gives; nullopt: it cannot be used, and what signs goes on.
+  std::optional<pki::CertificateFacts> provided;
   std::string renew;  // what the user's annotation says; another value than before: a new CA
   /// Why not every broker has been seen with what the last step brought; nullopt: each was.
   std::optional<std::string> unseen;
@@ -48,7 +53,14 @@ struct KeepCa {
 
   bool operator==(const KeepCa&) const = default;
 };
-/// Make a CA of this generation that signs at once. `keep_trusting`: what was trusted still is.
+/// The same CA with another certificate or, again, with its key: taken from the user's Secret.
+struct RefreshCa {
+  Verdict why;
+
+  bool operator==(const RefreshCa&) const = default;
+};
+/// Make a CA of this generation, or take the one that is given, that signs at once.
+/// `keep_trusting`: what was trusted still is.
 struct MakeCa {
   int generation = 1;
   bool keep_trusting = false;
@@ -56,7 +68,7 @@ struct MakeCa {
 
   bool operator==(const MakeCa&) const = default;
 };
-/// Make the next CA, to be trusted and not yet to sign.
+/// Make or take the next CA, to be trusted and not yet to sign.
 struct PrepareCa {
   int generation = 1;
   Verdict why;
@@ -82,7 +94,7 @@ struct DropCas {
 
   bool operator==(const DropCas&) const = default;
 };
-using CaAction = std::variant<KeepCa, MakeCa, PrepareCa, ConfirmCa, SwitchCa, DropCas>;
+using CaAction = std::variant<KeepCa, RefreshCa, MakeCa, PrepareCa, ConfirmCa, SwitchCa, DropCas>;
 
 CaAction plan_ca(const CaInput& in);
 
@@ -114,6 +126,22 @@ std::optional<Verdict> leaf_is_outdated(const LeafInput& in);
 
 /// When `leaf_is_outdated` will change its mind by time alone.
 broker::WallMs renew_at(const pki::CertificateFacts& leaf);
+
+/// A certificate that the user gave for a listener.
+struct ProvidedLeaf {
+  pki::CertificateFacts facts;
+  bool key_matches = false;
+  std::vector<std::string> hosts;  // what clients dial
+};
+/// A CA that the user gave.
+struct ProvidedCa {
+  pki::CertificateFacts facts;
+  bool key_matches = false;
+  std::vector<pki::CertificateFacts> others;  // certificates beside it: those above it
+};
+/// Why it cannot be used, for a person; nullopt: it can.
+std::optional<std::string> unfit(const ProvidedCa& ca, broker::WallMs now);
+std::optional<std::string> unfit(const ProvidedLeaf& leaf, broker::WallMs now);
 
 /// "orders-cluster-ca-1".
 std::string ca_common_name(const std::string& secret_name, int generation);

@@ -10,7 +10,8 @@ using namespace std::chrono_literals;
 constexpr broker::WallMs kDay = 86'400'000;
 
 pki::CertificateFacts facts(broker::WallMs from, broker::WallMs until) {
-  return {.subject = "CN=x",
+  return {.subject = "CN=ca-0",
+          .issuer = "CN=ca-0",
           .not_before = from,
           .not_after = until,
           .key_id = "k",
@@ -18,9 +19,15 @@ pki::CertificateFacts facts(broker::WallMs from, broker::WallMs until) {
           .is_ca = true};
 }
 
+pki::CertificateFacts leaf_facts() {
+  auto leaf = facts(0, 300 * kDay);
+  leaf.subject = "CN=x";
+  return leaf;
+}
+
 TEST(PkiPlan, LeavesAreRenewedForEachReasonAndOtherwiseKept) {
   const auto ca = facts(0, 1825 * kDay);
-  LeafInput in{facts(0, 300 * kDay), "x", {"a"}, {}, ca, kDay, {}};
+  LeafInput in{leaf_facts(), "x", {"a"}, {}, ca, kDay, {}};
   in.observed->dns_names = {"a"};
   EXPECT_EQ(leaf_is_outdated(in), std::nullopt);
   in.now = 200 * kDay;
@@ -36,7 +43,7 @@ TEST(PkiPlan, LeavesAreRenewedForEachReasonAndOtherwiseKept) {
 
 ObservedCa stable() {
   ObservedCa ca{.bundle = {facts(0, 1825 * kDay)}, .key_matches = true, .generation = 1};
-  ca.bundle.front().subject = "CN=ca-1";
+  ca.bundle.front().subject = ca.bundle.front().issuer = "CN=ca-1";
   return ca;
 }
 
@@ -44,8 +51,8 @@ ObservedCa stable() {
 ObservedCa distributing() {
   ObservedCa ca = stable();
   ca.next = facts(1500 * kDay, 3000 * kDay);
-  ca.next->subject = "CN=ca-2";
-  ca.next->key_id = "k2";
+  ca.next->subject = ca.next->issuer = "CN=ca-2";
+  ca.next->key_id = ca.next->issuer_key_id = "k2";
   ca.next_key_matches = true;
   ca.bundle.push_back(*ca.next);
   return ca;
@@ -61,7 +68,11 @@ ObservedCa switched() {
 }
 
 CaInput with(std::optional<ObservedCa> ca, broker::WallMs now = kDay) {
-  return {.observed = std::move(ca), .signs_servers = true, .now = now, .leaf_validity = 365 * 24h};
+  return {.observed = std::move(ca),
+          .own_prefix = "CN=ca-",
+          .signs_servers = true,
+          .now = now,
+          .leaf_validity = 365 * 24h};
 }
 
 TEST(PkiPlan, MakesACaOnceAndKeepsIt) {
@@ -157,11 +168,79 @@ TEST(PkiPlan, ALostCaIsFollowedInTheSameSteps) {
 
 TEST(PkiPlan, LeavesOfTheNextCaStandWhereTheKeyOfTheFirstIsLost) {
   const auto ca = facts(0, 1825 * kDay);
-  LeafInput in{facts(0, 300 * kDay), "x", {}, {}, ca, kDay, {}};
+  LeafInput in{leaf_facts(), "x", {}, {}, ca, kDay, {}};
   in.observed->issuer_key_id = "k2";
   EXPECT_EQ(leaf_is_outdated(in)->reason, "CaChanged");
   in.other_issuer_key_id = "k2";
   EXPECT_EQ(leaf_is_outdated(in), std::nullopt);
+}
+
+TEST(PkiPlan, AGivenCertificateMustFitItsKeyItsTimeAndWhatClientsDial) {
+  ProvidedLeaf leaf{facts(0, 10 * kDay), true, {"10.0.0.7", "Kafka-0.brokers.kafka.svc"}};
+  leaf.facts.dns_names = {"*.brokers.kafka.svc"};
+  leaf.facts.ip_addresses = {"10.0.0.7"};
+  EXPECT_EQ(unfit(leaf, kDay), std::nullopt);
+  leaf.hosts.push_back("a.b.brokers.kafka.svc");  // a wildcard is one label
+  EXPECT_EQ(unfit(leaf, kDay),
+            "its certificate does not name a.b.brokers.kafka.svc, which clients dial");
+  EXPECT_EQ(unfit(leaf, 10 * kDay), "its certificate ended 1970-01-11T00:00:00Z");
+  leaf.facts.not_before = 2 * kDay;
+  EXPECT_EQ(unfit(leaf, kDay), "its certificate is not valid before 1970-01-03T00:00:00Z");
+  leaf.key_matches = false;
+  EXPECT_EQ(unfit(leaf, kDay), "its key does not belong to its certificate");
+}
+
+/// An intermediate CA of the user and the root above it.
+pki::CertificateFacts users_ca() {
+  auto ca = facts(0, 1825 * kDay);
+  ca.subject = "CN=shop CA";
+  ca.issuer = "CN=shop root";
+  ca.key_id = "shop";
+  ca.issuer_key_id = "root";
+  return ca;
+}
+pki::CertificateFacts users_root() {
+  auto root = users_ca();
+  root.subject = root.issuer;
+  root.key_id = root.issuer_key_id;
+  return root;
+}
+
+TEST(PkiPlan, AGivenCaIsTakenInTheSameStepsAndSoIsOurOwnAfterIt) {
+  CaInput in = with(stable());
+  in.wants_provided = true;
+  EXPECT_EQ(plan_ca(in), CaAction(KeepCa{})) << "it cannot be used: what signs goes on";
+  in.provided = users_ca();
+  EXPECT_EQ(std::get<PrepareCa>(plan_ca(in)).why.reason, "CaChanged");
+  in.observed =
+      ObservedCa{.bundle = {users_ca(), users_root()}, .key_matches = true, .generation = 2};
+  EXPECT_EQ(plan_ca(in), CaAction(KeepCa{})) << "what is above it is not an old one";
+  EXPECT_EQ(phase_of(*in.observed), CaPhase::kStable);
+  in.provided->serial = "2";
+  EXPECT_TRUE(std::holds_alternative<RefreshCa>(plan_ca(in)));
+  in.wants_provided = false;
+  in.provided.reset();
+  EXPECT_TRUE(std::holds_alternative<PrepareCa>(plan_ca(in)));
+}
+
+TEST(PkiPlan, ANextCaThatIsNoLongerAskedForNeverSigns) {
+  CaInput in = with(distributing());
+  in.wants_provided = true;
+  in.provided = users_ca();
+  EXPECT_TRUE(std::holds_alternative<PrepareCa>(plan_ca(in)));
+  in.provided.reset();
+  EXPECT_TRUE(std::holds_alternative<SwitchCa>(plan_ca(in))) << "nothing better is to be had";
+}
+
+TEST(PkiPlan, AGivenCaMustBeOneAndBringItsRoot) {
+  ProvidedCa ca{users_ca(), true, {users_root()}};
+  EXPECT_EQ(unfit(ca, kDay), std::nullopt);
+  ca.others.clear();
+  EXPECT_EQ(unfit(ca, kDay), "ca.crt does not hold the root above CN=shop CA");
+  ca.facts.is_ca = false;
+  EXPECT_EQ(unfit(ca, kDay), "its certificate is not one of a CA (basicConstraints)");
+  ca.key_matches = false;
+  EXPECT_EQ(unfit(ca, kDay), "its key does not belong to its certificate");
 }
 
 }  // namespace
