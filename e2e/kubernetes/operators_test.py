@@ -13,7 +13,7 @@ import pytest
 from e2e.conftest import FULL
 from e2e.kubernetes.audit import Audit
 from e2e.kubernetes.conftest import apply_small
-from e2e.kubernetes.scene import API
+from e2e.lib.end_state import differences, state_of
 from e2e.lib.process import Process, wait_until
 from e2e.localkube import gobuild, layout
 from tools.lib import deploy, ui
@@ -108,49 +108,7 @@ def everything(kubernetes, namespace):
 
 
 def end_state(kubernetes, namespace):
-    """Everything that the operator made and said, without what is drawn by lot or is a time."""
-    state, identity = {}, None
-    for item in everything(kubernetes, namespace):
-        name = item["metadata"]["name"]
-        if name in ("default", "kube-root-ca.crt"):
-            continue
-        if item["kind"] == "Cluster":
-            identity = item["status"]
-        state[f"{item['kind']}/{name}"] = json.loads(json.dumps(normal(item), sort_keys=True).replace(namespace, "NAMESPACE"))
-    text = json.dumps(state)
-    text = text.replace(identity["clusterId"], "CLUSTER").replace(identity["initialControllers"][0]["directoryId"], "DIRECTORY")
-    return json.loads(text)
-
-
-def differences(expected, actual, path=""):
-    """Where two documents differ, one line each."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        return [line for key in sorted({*expected, *actual})
-                for line in differences(expected.get(key, "absent"), actual.get(key, "absent"), f"{path}.{key}")]
-    return [] if expected == actual else [f"{path}: {expected} became {actual}"]
-
-
-def normal(item):
-    meta = {key: item["metadata"].get(key) for key in ("name", "labels", "annotations", "finalizers")}
-    for note in ("kubectl.kubernetes.io/last-applied-configuration", "millrace.io/applied-digest"):
-        (meta["annotations"] or {}).pop(note, None)
-    found = {"metadata": meta, "owners": [o["kind"] for o in item["metadata"].get("ownerReferences", [])]}
-    for part in ("spec", "data", "status"):
-        if part in item and (part != "status" or item["apiVersion"] == API):
-            found[part] = json.loads(json.dumps(item[part]))
-    kind = item["kind"]
-    if kind == "Secret":
-        found["data"] = sorted(found["data"])
-    if kind == "Service":
-        found["spec"].pop("clusterIPs", None)
-        found["spec"]["clusterIP"] = found["spec"].get("clusterIP") == "None"
-    if kind == "StatefulSet":  # a digest of addresses too, which name the namespace
-        found["spec"]["template"]["metadata"]["annotations"].pop("millrace.io/declared-digest")
-    for condition in found.get("status", {}).get("conditions", []):
-        condition.pop("lastTransitionTime", None)
-    if kind == "Topic":
-        found["status"].pop("topicId")
-    return found
+    return state_of(everything(kubernetes, namespace), namespace)
 
 
 @pytest.fixture(scope="module")

@@ -192,8 +192,11 @@ Outcome ClusterController::reconcile(const ObjectKey& key) {
 
   // An operator that starts does not know yet; what its predecessor saw stands meanwhile.
   const ClusterHandlePtr handle = context_.clusters.find(ref_of(key));
+  const bool said = plan::is_ready(cluster.status.conditions) ||
+                    (cluster.status.formatted &&
+                     cluster.status.observed_generation == cluster.metadata.generation);
   if (!input.synced && handle && handle->is_connecting() && !failure && input.errors.empty() &&
-      plan::is_ready(cluster.status.conditions)) {
+      said) {
     return Outcome::again(std::chrono::milliseconds(500));
   }
   if (input.synced && handle) observe_bytes(context_, cluster, *handle, input);

@@ -89,9 +89,13 @@ Target gather_target(const Context& context, const api::ClusterRef& ref) {
   }
   if (target.problem) return target;
   target.handle = context.clusters.find(ref);
+  const bool runs = target.cluster && target.cluster->status.formatted;
+  target.is_connecting =
+      runs &&
+      (!target.handle || (target.handle->is_connecting() && !target.handle->view().synced()));
   if (!target.handle) {
     target.problem = plan::Verdict{api::reason::kClusterNotReady,
-                                   "cluster " + to_string(ref.object) + " is not reachable yet"};
+                                   "cluster " + to_string(ref.object) + ": not connected yet"};
     return target;
   }
   target.image = target.handle->view().image();

@@ -61,6 +61,9 @@ struct Target {
   /// Why nothing can be done now; nullopt: connected, `image` is current.
   std::optional<plan::Verdict> problem;
   bool gone = false;  // there is no such object, or it is being deleted
+  /// An operator that has just started is not connected yet to a cluster that runs: what its
+  /// predecessor said stands meanwhile.
+  bool is_connecting = false;
   ClusterHandlePtr handle;
   std::shared_ptr<const broker::metadata::MetadataImage> image;
   std::string cluster_id;

@@ -359,6 +359,22 @@ TEST(AclLoop, ABindingOfTwoResourcesGoesWithItsLastOwner) {
 
 /// Killed after any number of reconciles, and once more, it ends where an undisturbed one ends,
 /// with one object of each name.
+TEST(Loops, AnOperatorThatHasJustStartedLeavesWhatItsPredecessorSaid) {
+  World world;
+  world.make_cluster();
+  world.kafka.refuse["t"] = broker::ErrorCode::kPolicyViolation;
+  world.put("Topic", "kafka", "t", in_orders({{"partitions", 3}}));
+  world.settle();
+  const std::string said = world.ready(kube::kTopic, "kafka", "t");
+  EXPECT_EQ(said, "False RejectedByBroker");
+  const auto writes = world.store.writes();
+  world.kafka.up = false;  // as seen before the first connection
+  world.start_operator();
+  world.op->runner().run_until_idle(200);
+  EXPECT_EQ(world.ready(kube::kTopic, "kafka", "t"), said);
+  EXPECT_EQ(world.store.writes(), writes);
+}
+
 TEST(Loops, AnOperatorKilledAnywhereEndsInTheSameState) {
   for (int kill_after = 0; kill_after < 20; ++kill_after) {
     SCOPED_TRACE(::testing::Message() << "killed after " << kill_after);

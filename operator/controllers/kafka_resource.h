@@ -10,6 +10,8 @@
 /// What the loops of Topic, User and ACL have in common: they wait, give up and finish alike.
 namespace op::controllers {
 
+inline constexpr std::chrono::milliseconds kConnecting{500};
+
 /// The first part of every such reconcile: what needs no Kafka. An outcome means: done for now.
 template <class Kind>
 std::optional<Outcome> settle_without_kafka(const Context& context, const kube::Object& object,
@@ -36,11 +38,12 @@ std::optional<Outcome> settle_without_kafka(const Context& context, const kube::
   if (resource.metadata.is_paused()) {
     wanted = paused(resource.status, resource.metadata.generation, context.timestamp());
   } else if (target.problem) {
-    // Brokers that are away, or an operator that has just started, are no news about what was Ready
-    // for this generation: the Cluster says so; a thousand status writes would help nobody.
-    const bool was_ready = plan::is_ready(resource.status.conditions) &&
-                           resource.status.observed_generation == resource.metadata.generation;
-    if (was_ready) return Outcome::done();
+    // Brokers that are away are no news about what was Ready for this generation, and an operator
+    // that has just started none about anything: the Cluster says so; a thousand status writes
+    // would help nobody.
+    const bool said = resource.status.observed_generation == resource.metadata.generation;
+    if (said && plan::is_ready(resource.status.conditions)) return Outcome::done();
+    if (said && target.is_connecting) return Outcome::again(kConnecting);
     wanted = not_ready(resource.status, *target.problem, resource.metadata.generation,
                        context.timestamp());
   }

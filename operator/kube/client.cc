@@ -1,5 +1,6 @@
 #include "operator/kube/client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -86,8 +87,26 @@ std::string rfc3339_now(bool micros) {
                             micros ? broker::Fraction::kMicros : broker::Fraction::kNone);
 }
 
+void KubeClient::heed(const HttpResponse& response) {
+  if (!response.retry_after || (response.status != 429 && response.status != 503)) return;
+  const broker::Duration pause = std::min<broker::Duration>(*response.retry_after, kLongestPause);
+  resume_at_ = (std::chrono::steady_clock::now() + pause).time_since_epoch().count();
+}
+
+broker::Duration KubeClient::pause_left() const {
+  const std::chrono::steady_clock::time_point until{
+      std::chrono::steady_clock::duration(resume_at_.load())};
+  return std::max<broker::Duration>(until - std::chrono::steady_clock::now(),
+                                    broker::Duration::zero());
+}
+
 broker::Result<HttpResponse> KubeClient::call(HttpRequest request, const std::string& what) {
+  if (request.client != ClientClass::kLease && pause_left() > broker::Duration::zero()) {
+    return Error{ErrorCode::kThrottlingQuotaExceeded,
+                 what + ": not sent, the API server asked for a pause"};
+  }
   ASSIGN_OR_RETURN(HttpResponse response, transport_.call(request));
+  heed(response);
   if (response.status < 200 || response.status > 299) return map_http_error(response, what);
   return response;
 }
@@ -105,7 +124,8 @@ broker::Result<ObjectPtr> KubeClient::get(const Kind& kind, const ObjectKey& key
 
 broker::Result<ListPage> KubeClient::list(const Kind& kind, const std::string& ns,
                                           const std::string& selector,
-                                          const std::function<void(ObjectPtr)>& on_object) {
+                                          const std::function<void(ObjectPtr)>& on_object,
+                                          const std::string& not_older_than) {
   std::string token;
   ListPage page;
   do {
@@ -114,23 +134,30 @@ broker::Result<ListPage> KubeClient::list(const Kind& kind, const std::string& n
                        (token.empty() ? "" : "&continue=" + escape_query(token));
     ASSIGN_OR_RETURN(const HttpResponse response,
                      call({.path = std::move(path)}, "list " + std::string(kind.plural)));
-    std::optional<Error> bad;
-    ASSIGN_OR_RETURN(const std::string metadata_text,
-                     split_items(response.body, [&](std::string_view item) {
-                       auto object = parse_object(item, &kind);
-                       if (object.ok()) {
-                         on_object(std::move(*object));
-                       } else {
-                         bad = object.error();
-                       }
-                     }));
-    if (bad) return *bad;
+    ASSIGN_OR_RETURN(const std::string metadata_text, split_items(response.body, [](auto) {}));
     const json metadata = json::parse(metadata_text, nullptr, false);
     if (!metadata.is_object()) {
       return Error{ErrorCode::kInvalidRequest, "a list without metadata"};
     }
     page.resource_version = metadata.value("resourceVersion", "");
     token = metadata.value("continue", "");
+    if (!not_older_than.empty() && page.resource_version != not_older_than &&
+        !is_newer(page.resource_version, not_older_than)) {
+      return Error{ErrorCode::kOffsetNotAvailable,
+                   "list " + std::string(kind.plural) + ": the answer (version " +
+                       page.resource_version + ") is older than what was seen (version " +
+                       not_older_than + ")"};
+    }
+    std::optional<Error> bad;
+    RETURN_IF_ERROR(split_items(response.body, [&](std::string_view item) {
+      auto object = parse_object(item, &kind);
+      if (object.ok()) {
+        on_object(std::move(*object));
+      } else {
+        bad = object.error();
+      }
+    }));
+    if (bad) return *bad;
   } while (!token.empty());
   return page;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -55,10 +57,13 @@ class KubeClient {
 
   broker::Result<ObjectPtr> get(const Kind& kind, const ObjectKey& key);
   /// All objects of a namespace ("" = of all), read in pages of 500. `on_object` gets each in turn,
-  /// so that no whole list is ever held. Errors: kOffsetOutOfRange when a page token expired.
+  /// so that no whole list is ever held. Errors: kOffsetOutOfRange when a page token expired,
+  /// kOffsetNotAvailable when the answer is older than `not_older_than` (then no object is handed
+  /// out): it is from a server that is behind.
   broker::Result<ListPage> list(const Kind& kind, const std::string& ns,
                                 const std::string& selector,
-                                const std::function<void(ObjectPtr)>& on_object);
+                                const std::function<void(ObjectPtr)>& on_object,
+                                const std::string& not_older_than = {});
   broker::Result<ObjectPtr> create(const Kind& kind, const ObjectKey& key, const std::string& json);
   /// Server-side apply of the fields in `json` (apiVersion, kind and name included). `force` takes
   /// fields over from other managers: right for objects that we own. With metadata.uid in `json` an
@@ -83,7 +88,15 @@ class KubeClient {
   broker::Result<std::string> server_version();
   HttpTransport& transport() { return transport_; }
 
+  /// Remembers a server's wish to be left alone (Retry-After of 429 and 503). Until then calls are
+  /// refused here, but for those of the Lease: kThrottlingQuotaExceeded.
+  void heed(const HttpResponse& response);
+  /// How long that still lasts; zero for no such wish.
+  broker::Duration pause_left() const;
+
  private:
+  static constexpr std::chrono::seconds kLongestPause{60};
+
   broker::Result<HttpResponse> call(HttpRequest request, const std::string& what);
   broker::Result<ObjectPtr> call_for_object(HttpRequest request, const Kind& kind,
                                             const std::string& what);
@@ -92,6 +105,7 @@ class KubeClient {
 
   HttpTransport& transport_;
   const std::string field_manager_;
+  std::atomic<std::chrono::steady_clock::rep> resume_at_{0};
 };
 
 /// "/apis/apps/v1/namespaces/kafka/statefulsets/x/status"; an empty `name` addresses the

@@ -163,13 +163,14 @@ class CpprestTransport final : public HttpTransport {
   }
 
   broker::Result<HttpResponse> call(const HttpRequest& request) override {
+    const auto client = client_for(request.client);
     try {
-      const auto client = client_for(request.client);
       auto answer = client->request(build(request)).get();
       HttpResponse response = head_of(answer);
       response.body = answer.extract_utf8string(true).get();
       return response;
     } catch (const std::exception& e) {
+      forget(request.client, client);
       return map_exception(e, request);
     }
   }
@@ -178,8 +179,8 @@ class CpprestTransport final : public HttpTransport {
                                       const LineHandler& on_line) override {
     pplx::cancellation_token_source cancel;
     const std::stop_callback on_stop(stop, [&cancel] { cancel.cancel(); });
+    const auto client = client_for(request.client);
     try {
-      const auto client = client_for(request.client);
       auto answer = client->request(build(request), cancel.get_token()).get();
       HttpResponse response = head_of(answer);
       if (response.status < 200 || response.status > 299) {
@@ -193,6 +194,7 @@ class CpprestTransport final : public HttpTransport {
       return Error{ErrorCode::kRecordListTooLarge, request.path + ": a line above 16 MiB"};
     } catch (const std::exception& e) {
       if (stop.stop_requested()) return Error{ErrorCode::kOperationNotAttempted, "stopped"};
+      forget(request.client, client);
       return map_exception(e, request);
     }
   }
@@ -271,6 +273,14 @@ class CpprestTransport final : public HttpTransport {
     auto& client = clients_[static_cast<std::size_t>(client_class)];
     if (!client) client = make_client(client_class);
     return client;
+  }
+
+  /// Where one connection of a pool failed, the others lead to the same server of before: each
+  /// would be found out by a request of its own, with a longer pause every time.
+  void forget(ClientClass client_class, const std::shared_ptr<http_client>& failed) {
+    const std::lock_guard lock(mutex_);
+    auto& client = clients_[static_cast<std::size_t>(client_class)];
+    if (client == failed) client.reset();
   }
 
   std::shared_ptr<http_client> make_client(ClientClass client_class) const {

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -83,17 +84,37 @@ void Informer::run(std::stop_token stop) {
                         {"failures", failures},
                         {"error", problem->detail}});
     }
-    sleep_for(stop, reconcile::backoff_delay(options_.backoff, failures, rng));
+    const auto delay = reconcile::backoff_delay(options_.backoff, failures, rng);
+    sleep_for(stop, std::max(delay, client_.pause_left()));
   }
+}
+
+std::string Informer::floor() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!doubting_since_ || now - *doubting_since_ < options_.doubt) return newest_;
+  broker::log_warn("kube", "the API server's data is older than what was seen and stays so: taken",
+                   {{"kind", options_.kind->kind}, {"namespace", options_.ns}, {"seen", newest_}});
+  restored_ = true;
+  return {};
 }
 
 broker::Result<std::string> Informer::relist() {
   std::set<ObjectKey> present;
-  ASSIGN_OR_RETURN(const ListPage page, client_.list(*options_.kind, options_.ns, options_.selector,
-                                                     [&](const ObjectPtr& object) {
-                                                       present.insert(object->key);
-                                                       store(object);
-                                                     }));
+  const auto listed = client_.list(
+      *options_.kind, options_.ns, options_.selector,
+      [&](const ObjectPtr& object) {
+        present.insert(object->key);
+        store(object);
+      },
+      floor());
+  if (listed.code() == ErrorCode::kOffsetNotAvailable && !doubting_since_) {
+    doubting_since_ = std::chrono::steady_clock::now();
+  }
+  if (!listed.ok()) return listed.error();
+  const ListPage& page = *listed;
+  doubting_since_.reset();
+  restored_ = false;
+  newest_ = page.resource_version;
   for (const ObjectPtr& known : cache_.list()) {
     const bool ours = options_.ns.empty() || known->key.ns == options_.ns;
     if (ours && !present.contains(known->key)) drop(known->key);
@@ -122,6 +143,7 @@ broker::Result<void> Informer::watch(std::string& version, std::stop_token stop)
   });
   if (!handled.ok()) return handled;
   if (!response.ok()) return response.error();
+  client_.heed(*response);
   if (response->status < 200 || response->status > 299) {
     return map_http_error(*response, "watch " + std::string(options_.kind->plural));
   }
@@ -146,7 +168,7 @@ broker::Result<void> Informer::on_event(std::string_view line, std::string& vers
         store(object);
       }
     }
-    version = seen;
+    version = newest_ = seen;
     return {};
   } catch (const json::exception& e) {
     return Error{ErrorCode::kInvalidRequest, std::string("a malformed watch event: ") + e.what()};
@@ -156,7 +178,7 @@ broker::Result<void> Informer::on_event(std::string_view line, std::string& vers
 void Informer::store(const ObjectPtr& object) {
   const auto [stored, old] = cache_.put_if(object->key, object, [&](const ObjectPtr& known) {
     // A write of ours may have put a newer state there already.
-    return !known || known->uid != object->uid ||
+    return !known || restored_ || known->uid != object->uid ||
            is_newer(object->resource_version, known->resource_version);
   });
   if (stored) on_change_(old, object);

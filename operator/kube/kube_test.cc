@@ -143,10 +143,10 @@ std::string pod_list(const std::vector<std::string>& items, int version,
 /// An informer of pods over a fake server, recording "name@version" or "-name" per change.
 class InformerOf {
  public:
-  explicit InformerOf(FakeApi& api)
+  explicit InformerOf(FakeApi& api, std::chrono::milliseconds doubt = 1min)
       : transport_(make_cpprest_transport(api.address())),
         client_(*transport_),
-        informer_(client_, cache_, {.kind = &kPod, .backoff = {1ms, 10ms, 0.0}},
+        informer_(client_, cache_, {.kind = &kPod, .backoff = {1ms, 10ms, 0.0}, .doubt = doubt},
                   [this](const ObjectPtr& old, const ObjectPtr& now) {
                     const std::lock_guard lock(mutex_);
                     changes_.push_back(now ? now->key.name + "@" + now->resource_version
@@ -240,6 +240,27 @@ TEST(Informer, ListsAnewWhenItsVersionExpiredAndReportsOnlyTheDifference) {
   EXPECT_EQ(informer.wait_for(6), (Names{"a@1", "b@2", "c@20", "-a", "c@21", "-b"}));
 }
 
+TEST(Informer, DoubtsAListThatIsOlderThanWhatItSaw) {
+  const std::string gone = R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})";
+  const std::string behind = pod_list({pod("a", 5), pod("old", 6)}, 8);
+  FakeApi api({FakeApi::reply(200, pod_list({pod("a", 5)}, 10)),
+               FakeApi::chunks({event("ADDED", pod("b", 20)), event("ERROR", gone)}),
+               FakeApi::reply(200, behind), FakeApi::reply(200, behind),
+               FakeApi::reply(200, pod_list({pod("a", 5), pod("b", 20), pod("c", 21)}, 22))});
+  InformerOf informer(api);
+  EXPECT_EQ(informer.wait_for(3), (Names{"a@5", "b@20", "c@21"}));
+}
+
+TEST(Informer, TakesWhatWasRestoredOnceItStaysOld) {
+  const std::string gone = R"({"kind":"Status","code":410,"reason":"Expired","message":"too old"})";
+  const auto restored = FakeApi::reply(200, pod_list({pod("a", 4), pod("old", 6)}, 8));
+  FakeApi api({FakeApi::reply(200, pod_list({pod("a", 5), pod("b", 6)}, 10)),
+               FakeApi::chunks({event("ERROR", gone)}), restored, restored, restored, restored,
+               restored, restored, restored, restored});
+  InformerOf informer(api, 1ms);
+  EXPECT_EQ(informer.wait_for(5), (Names{"a@5", "b@6", "a@4", "old@6", "-b"}));
+}
+
 TEST(Informer, SurvivesErrorsAndGarbage) {
   FakeApi api({FakeApi::reply(500, "oops"), FakeApi::reply(200, "not json"),
                FakeApi::reply(200, pod_list({}, 10)), FakeApi::chunks({"garbage\n"}),
@@ -286,12 +307,60 @@ TEST(KubeClient, MapsTheServersRefusals) {
             "PATCH /api/v1/namespaces/n/pods/a?fieldManager=millrace-operator&force=true HTTP/1.1");
 }
 
+TEST(KubeClient, SendsNothingBeforeTheServersRetryAfterIsOver) {
+  class Busy final : public HttpTransport {
+   public:
+    broker::Result<HttpResponse> call(const HttpRequest&) override {
+      ++calls;
+      return HttpResponse{429, R"({"message":"too many requests"})", std::chrono::seconds(50)};
+    }
+    broker::Result<HttpResponse> stream(const HttpRequest&, std::stop_token,
+                                        const LineHandler&) override {
+      return HttpResponse{};
+    }
+    int calls = 0;
+  };
+  Busy busy;
+  KubeClient client(busy);
+  EXPECT_EQ(client.pause_left(), broker::Duration::zero());
+  EXPECT_EQ(client.get(kPod, {"n", "a"}).code(), broker::ErrorCode::kThrottlingQuotaExceeded);
+  EXPECT_GT(client.pause_left(), 45s);
+  const auto second = client.apply(kPod, {"n", "a"}, "{}");
+  EXPECT_EQ(second.code(), broker::ErrorCode::kThrottlingQuotaExceeded);
+  EXPECT_NE(second.error().detail.find("not sent"), std::string::npos);
+  EXPECT_EQ(busy.calls, 1);
+  EXPECT_FALSE(client.get_lease({"n", "l"}).ok());  // a leader must know where it stands
+  EXPECT_EQ(busy.calls, 2);
+}
+
 TEST(KubeClient, RefusedConnectionIsANetworkError) {
   ApiServer nowhere;
   nowhere.url = "http://127.0.0.1:1";
   const auto transport = make_cpprest_transport(nowhere);
   KubeClient client(*transport);
   EXPECT_EQ(client.get(kPod, {"n", "a"}).code(), broker::ErrorCode::kNetworkException);
+}
+
+TEST(KubeClient, OneFailureShowsThatAllConnectionsOfBeforeAreGone) {
+  constexpr int kConnections = 6;
+  // Says nothing about closing, and closes: so a server goes that is restarted.
+  const FakeApi::Script fickle = [](int fd, const std::string&) {
+    FakeApi::send_text(fd,
+                       "HTTP/1.1 200 X\r\nContent-Type: application/json\r\n"
+                       "Content-Length: 2\r\n\r\n{}");
+  };
+  FakeApi api(std::deque<FakeApi::Script>(4 * kConnections, fickle));
+  const auto transport = make_cpprest_transport(api.address());
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kConnections; ++i) {
+    threads.emplace_back([&] { EXPECT_TRUE(transport->call({.path = "/version"}).ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  int failures = 0;
+  while (failures < kConnections &&
+         !transport->call({.method = "PATCH", .path = "/x", .body = "{}"}).ok())
+    ++failures;
+  EXPECT_LE(failures, 1);
 }
 
 TEST(Kubeconfig, ReadsTheCurrentContextAndRefusesPlugins) {

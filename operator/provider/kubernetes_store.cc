@@ -24,6 +24,10 @@ std::string foreign_data(const Object& written, const std::string& wanted) {
   return nulls.empty() ? std::string() : json{{"data", nulls}}.dump();
 }
 
+bool has_status(const Object& object) {
+  return json::parse(object.json, nullptr, false).contains("status");
+}
+
 }  // namespace
 
 KubernetesStore::KubernetesStore(kube::KubeClient& client, KubernetesStoreOptions options)
@@ -97,9 +101,23 @@ void KubernetesStore::remember(const ObjectPtr& written) {
   for (const ChangeHandler& handler : watched->handlers) handler(old, written);
 }
 
+broker::Result<void> KubernetesStore::check_unseen(const Kind& kind, const ObjectKey& key) {
+  if (!(kind == kube::kSecret) || get(kind, key)) return {};
+  const auto there = client_.get(kind, key);
+  if (there.code() == ErrorCode::kResourceNotFound) return {};
+  if (!there.ok()) return there.error();
+  const Watched* watched = find(kind);
+  const bool ours =
+      watched != nullptr && kube::matches_selector((*there)->labels, watched->what.selector);
+  if (!ours) return {};
+  return Error{ErrorCode::kInvalidUpdateVersion,
+               "Secret " + to_string(key) + " is there, but was not seen yet"};
+}
+
 broker::Result<ObjectPtr> KubernetesStore::apply(const Kind& kind, const ObjectKey& key,
                                                  const std::string& body) {
   RETURN_IF_ERROR(check_leader());
+  RETURN_IF_ERROR(check_unseen(kind, key));
   ASSIGN_OR_RETURN(ObjectPtr written, client_.apply(kind, key, body));
   if (const std::string patch = foreign_data(*written, body); !patch.empty()) {
     ASSIGN_OR_RETURN(written, client_.merge_patch(kind, key, patch));
@@ -117,12 +135,14 @@ broker::Result<void> KubernetesStore::remove(const Kind& kind, const ObjectKey& 
 broker::Result<void> KubernetesStore::write_status(const Object& object,
                                                    const std::string& status_json) {
   RETURN_IF_ERROR(check_leader());
-  const json identity{{"apiVersion", object.kind->api_version()},
-                      {"kind", object.kind->kind},
-                      {"metadata",
-                       {{"name", object.key.name},
-                        {"namespace", object.key.ns},
-                        {"uid", object.uid}}}};  // never onto an object created anew
+  json identity{{"apiVersion", object.kind->api_version()},
+                {"kind", object.kind->kind},
+                {"metadata",
+                 {{"name", object.key.name},
+                  {"namespace", object.key.ns},
+                  {"uid", object.uid}}}};  // never onto an object created anew
+  if (*object.kind == kube::kCluster && !has_status(object))
+    identity["metadata"]["resourceVersion"] = object.resource_version;
   std::string body = identity.dump();
   body.pop_back();
   body += R"(,"status":)" + status_json + "}";
@@ -143,6 +163,8 @@ broker::Result<void> KubernetesStore::set_finalizer(const Object& object,
                      {"resourceVersion", object.resource_version},
                      {"finalizers", finalizers}}}};
   const auto written = client_.merge_patch(*object.kind, object.key, patch.dump());
+  // It went with the finalizer that was taken a moment ago; the watch has not told yet.
+  if (!present && written.code() == ErrorCode::kResourceNotFound) return {};
   if (!written.ok()) return written.error();
   remember(*written);
   return {};

@@ -30,7 +30,10 @@ struct KubernetesStoreOptions {
 
 /// Resources in a Kubernetes API server: an informer per watched kind and namespace, and
 /// server-side apply. A write's answer goes into the cache at once, so that the next reconcile sees
-/// it.
+/// it. The cache may be behind (a watch that stalls, another replica's writes of a moment ago), and
+/// what is drawn by lot must not be drawn again for that: a Secret of ours that the cache does not
+/// know, and a first status of a Cluster that has one, are not written over
+/// (kInvalidUpdateVersion).
 class KubernetesStore final : public ResourceStore {
  public:
   KubernetesStore(kube::KubeClient& client, KubernetesStoreOptions options);
@@ -66,6 +69,7 @@ class KubernetesStore final : public ResourceStore {
 
   Watched* find(const Kind& kind) const;
   broker::Result<void> check_leader() const;
+  broker::Result<void> check_unseen(const Kind& kind, const ObjectKey& key);
   /// Puts the answer of a write into the cache unless a watch has brought something newer.
   void remember(const ObjectPtr& written);
 

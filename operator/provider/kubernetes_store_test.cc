@@ -129,6 +129,77 @@ json config(const char* name, json data) {
           {"data", std::move(data)}};
 }
 
+/// Answers by path, without a server; notes every write.
+class FakeTransport final : public kube::HttpTransport {
+ public:
+  broker::Result<kube::HttpResponse> call(const kube::HttpRequest& request) override {
+    if (request.method == "GET") {
+      const auto found = objects.find(request.path.substr(0, request.path.find('?')));
+      if (found == objects.end()) return kube::HttpResponse{404, "{}", {}};
+      return kube::HttpResponse{200, found->second.dump(), {}};
+    }
+    writes.push_back(json::parse(request.body));
+    return kube::HttpResponse{status_of_writes, request.body, {}};
+  }
+  broker::Result<kube::HttpResponse> stream(const kube::HttpRequest&, std::stop_token,
+                                            const LineHandler&) override {
+    return kube::HttpResponse{};
+  }
+  std::map<std::string, json> objects;
+  std::vector<json> writes;
+  int status_of_writes = 200;
+};
+
+json secret(const char* owner) {
+  return {{"metadata",
+           {{"name", "ca"}, {"namespace", "n"}, {"uid", "1"}, {"labels", {{"mine", owner}}}}}};
+}
+
+TEST(KubernetesStore, ASecretThatItsCacheHasNotSeenYetIsNotDrawnAgain) {
+  FakeTransport transport;
+  kube::KubeClient client(transport);
+  KubernetesStoreOptions options;
+  options.watched = {{&kube::kSecret, "mine=yes"}};
+  KubernetesStore store(client, options);
+  EXPECT_TRUE(store.apply(kube::kSecret, {"n", "ca"}, secret("yes").dump()).ok());
+  transport.objects["/api/v1/namespaces/n/secrets/ca"] = secret("yes");
+  const auto refused = store.apply(kube::kSecret, {"n", "ca"}, secret("yes").dump());
+  EXPECT_EQ(refused.code(), broker::ErrorCode::kInvalidUpdateVersion);
+  EXPECT_EQ(transport.writes.size(), 1u);
+  // One without our label is never in the cache; whose it is, was looked at before.
+  transport.objects["/api/v1/namespaces/n/secrets/ca"] = secret("no");
+  EXPECT_TRUE(store.apply(kube::kSecret, {"n", "ca"}, secret("yes").dump()).ok());
+}
+
+TEST(KubernetesStore, AFirstStatusOfAClusterIsWrittenOnlyOnWhatWasSeen) {
+  FakeTransport transport;
+  kube::KubeClient client(transport);
+  KubernetesStore store(client, {});
+  kube::Object cluster;
+  cluster.kind = &kube::kCluster;
+  cluster.key = {"n", "c"};
+  cluster.resource_version = "7";
+  cluster.json = R"({"spec":{}})";
+  ASSERT_TRUE(store.write_status(cluster, R"({"clusterId":"drawn"})").ok());
+  EXPECT_EQ(transport.writes.back()["metadata"].value("resourceVersion", ""), "7");
+  cluster.json = R"({"spec":{},"status":{"clusterId":"drawn"}})";
+  ASSERT_TRUE(store.write_status(cluster, "{}").ok());
+  EXPECT_FALSE(transport.writes.back()["metadata"].contains("resourceVersion"));
+}
+
+TEST(KubernetesStore, TakingAFinalizerFromWhatIsGoneIsDone) {
+  FakeTransport transport;
+  transport.status_of_writes = 404;
+  kube::KubeClient client(transport);
+  KubernetesStore store(client, {});
+  kube::Object topic;
+  topic.kind = &kube::kTopic;
+  topic.key = {"n", "t"};
+  EXPECT_TRUE(store.set_finalizer(topic, "millrace.io/x", false).ok());
+  EXPECT_EQ(store.set_finalizer(topic, "millrace.io/x", true).code(),
+            broker::ErrorCode::kResourceNotFound);
+}
+
 // One start of the server for the whole story: it takes seconds.
 TEST_F(ApiServerTest, StoreFollowsARealServerThroughItsLife) {
   std::mutex mutex;

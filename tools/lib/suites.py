@@ -229,6 +229,7 @@ PREPARATIONS = {
 CONFORMANCE_FOLDERS = ("e2e/lib", "e2e/conformance")
 CLIENTS_FOLDERS = ("e2e/clients",)
 STANDALONE_FOLDERS = ("e2e/standalone",)
+CONTROL_PLANE_FOLDERS = ("e2e/control_plane",)
 MONITORING_FOLDERS = ("e2e/monitoring",)
 FAULTS_FOLDERS = ("e2e/faults",)
 INTEROP_FOLDERS = ("e2e/interop",)
@@ -241,6 +242,7 @@ SUITES = {
     "clients": Suite("clients", run_pytest(*CLIENTS_FOLDERS), 600, ("build", "installation"), CLIENTS_FOLDERS),
     "standalone": Suite("standalone", run_pytest(*STANDALONE_FOLDERS), 420, ("build",), STANDALONE_FOLDERS),
     "monitoring": Suite("monitoring", run_pytest(*MONITORING_FOLDERS), 180, ("build", "localkube"), MONITORING_FOLDERS),
+    "control_plane": Suite("control_plane", run_pytest(*CONTROL_PLANE_FOLDERS), 300, ("build", "localkube"), CONTROL_PLANE_FOLDERS),
     "faults": Suite("faults", run_on_hosts(*FAULTS_FOLDERS), 600, ("build",), FAULTS_FOLDERS, asked_for=True),
     "interop": Suite("interop", run_on_hosts(*INTEROP_FOLDERS), 600, ("build",), INTEROP_FOLDERS, asked_for=True),
     "e2e": Suite("e2e", run_kubernetes, 1500, ("build", "localkube"), ("charts", *KUBERNETES_FOLDERS)),
