@@ -16,6 +16,8 @@ constexpr std::size_t kMaxElectionsAtOnce = 1000;
 constexpr std::size_t kMaxTokensAtOnce = 1000;
 /// How long before it took office a new leader's own evidence still counts.
 constexpr Duration kFreshEvidence = std::chrono::seconds(5);
+/// Before what is due is tried again although the log took nothing.
+constexpr Duration kAppendRetryPause = std::chrono::milliseconds(20);
 /// The leader before us had to find us first, so it gets a longer grace.
 constexpr int kDeposedLeaderGrace = 2;
 
@@ -87,11 +89,20 @@ void Controller::arm_timer() {
 void Controller::tick() {
   timer_ = io::kNoTimer;
   if (!active_) return;
+  const Offset end = log_->log_end_offset();
   fence_overdue();
   balance_leaders_if_due();
   elect_unclean_leaders_if_due();
   sweep_tokens_if_due();
   write_no_op_if_idle();
+  const Instant now = strand_.now();
+  const auto next = next_wakeup();
+  if (next && *next <= now && log_->log_end_offset() == end) {
+    // What is due cannot be appended: another leader is known to the log, and will be to us soon.
+    timer_at_ = now + kAppendRetryPause;
+    timer_ = strand_.call_at(timer_at_, [this] { tick(); });
+    return;
+  }
   arm_timer();
 }
 

@@ -102,6 +102,19 @@ TEST_F(Failover, WhatTheNewLeaderNoticedBeforeCounts) {
   EXPECT_FALSE(fenced(0));
 }
 
+TEST_F(Failover, WhatTheLogRefusesIsNotTriedWithoutAPause) {
+  const BrokerEpoch epoch = quorum.image().cluster.broker(BrokerId{2})->epoch;
+  quorum.log().refuses = true;  // it knows of another leader already
+  quorum.log().asked = 0;
+  quorum.leader().broker_connection_lost(BrokerId{2}, epoch);
+  for (int i = 0; i < 10; ++i) quorum.advance(milliseconds(20));
+  EXPECT_GE(quorum.log().asked, 2);
+  EXPECT_LE(quorum.log().asked, 10);
+  quorum.log().refuses = false;  // it leads after all
+  quorum.advance(milliseconds(20));
+  EXPECT_TRUE(fenced(2));
+}
+
 TEST_F(Failover, ARequestToANodeThatDoesNotLeadIsRefused) {
   const auto refused = quorum.send(topic_with("x", {{0}}), 1);
   EXPECT_EQ((*refused)->code(), ErrorCode::kNotController);

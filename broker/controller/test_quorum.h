@@ -23,6 +23,8 @@ class ScriptedLog final : public RecordLog {
   Result<void> start(quorum::QuorumListener&) override { return {}; }
   void stop() override {}
   Result<Offset> append(const metadata::MetadataRecords& records, std::int16_t version) override {
+    ++asked;
+    if (refuses) return ErrorCode::kNotLeaderOrFollower;
     for (const auto& record : records) {
       const auto bytes = metadata::encode_record(record, version);
       if (!bytes.ok()) return bytes.error();
@@ -39,6 +41,8 @@ class ScriptedLog final : public RecordLog {
   std::vector<Batch> batches;  // not committed
   Offset end{0};
   LeaderEpoch epoch_now{0};
+  bool refuses = false;  // as when another leader is known, and its controller does not know yet
+  int asked = 0;
 
  private:
   std::size_t bytes_ = 0;

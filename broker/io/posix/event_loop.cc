@@ -193,8 +193,13 @@ bool EventLoop::run_posted() {
 }
 
 void EventLoop::run_timers() {
-  while (!timers_.empty() && timers_.begin()->first.first <= now_) {
-    const auto it = timers_.begin();
+  // A timer that one of these sets waits for the next turn even if it is due: posted tasks and
+  // sockets come between, or a task that sets itself again and again would keep them out for ever.
+  const TimerId end = next_timer_;
+  while (true) {
+    auto it = timers_.begin();
+    while (it != timers_.end() && it->first.second >= end) ++it;
+    if (it == timers_.end() || it->first.first > now_) return;
     Task task = std::move(it->second);
     timer_due_.erase(it->first.second);
     timers_.erase(it);

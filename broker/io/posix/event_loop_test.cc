@@ -54,6 +54,23 @@ TEST(EventLoop, TimersRunInTheirOrderAndCancelledOnesDoNot) {
   EXPECT_EQ(order, "abc");
 }
 
+TEST(EventLoop, ATimerThatIsAlwaysDueLeavesRoomForOthers) {
+  EventLoop loop;
+  int turns = 0;
+  std::function<void()> again = [&] {
+    ++turns;
+    loop.call_at(loop.now(), again);
+  };
+  std::thread outside;
+  loop.post([&] {
+    again();
+    outside = std::thread([&] { loop.post([&] { loop.stop(); }); });
+  });
+  loop.run();
+  outside.join();
+  EXPECT_GT(turns, 0);
+}
+
 TEST(EventLoop, ATaskPostedFromManyThreadsIsNeverLost) {
   EventLoop loop;
   loop.start();
