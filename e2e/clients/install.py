@@ -6,6 +6,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ PYTHON_LOCK = HERE / "python" / "requirements.txt"
 KAFKAJS_FILES = [HERE / "kafkajs" / name for name in ("package.json", "package-lock.json", "with_kafkajs.js")]
 SARAMA = HERE / "sarama"
 FRANZ_GO = HERE / "franz-go"
+LIBRDKAFKA = HERE / "librdkafka"
 PIPELINE = paths.ROOT / "examples" / "order-pipeline"
 PIPELINE_LOCK = HERE / "order-pipeline.sha256"
 TESTS_POM, CONNECT_POM, FLINK_POM = (HERE / "jars" / f"{name}.xml" for name in ("tests", "connect", "flink"))
@@ -58,6 +60,32 @@ def franz_go():
     def make(folder):
         go("test", "-c", "-o", folder / "kgo.test", "github.com/twmb/franz-go/pkg/kgo", cwd=FRANZ_GO)
     return cached("franz-go", [FRANZ_GO / "go.mod", FRANZ_GO / "go.sum"], make) / "kgo.test"
+
+
+def librdkafka():
+    """librdkafka's own tests: the folder with test-runner, lib/ (the library that they test) and java/ (programs that some start)."""
+    sources = LIBRDKAFKA / "sources.txt"
+
+    def make(folder):
+        work = folder / "work"
+        work.mkdir()
+        for line in sources.read_text().splitlines():
+            debian(*line.split(), work)
+        run("dpkg-deb", "-x", *work.glob("rapidjson-dev_*"), work / "rapidjson")  # only headers, of the tests
+        run("tar", "-xzf", *work.glob("*.orig.tar.gz"), "--strip-components=1", cwd=work)
+        include = f"-isystem {work / 'rapidjson' / 'usr' / 'include'}"
+        run("./configure", "--disable-gssapi", "--disable-curl", "--disable-lz4-ext", f"--CXXFLAGS={include}", cwd=work)
+        for target in (["libs"], ["-C", "tests", "build"]):
+            run("nice", "-n", "5", "make", f"-j{os.cpu_count()}", *target, cwd=work)
+        (folder / "lib").mkdir()
+        for library in (work / "src" / "librdkafka.so.1", work / "src-cpp" / "librdkafka++.so.1"):
+            shutil.copy(library, folder / "lib")
+        shutil.copy(work / "tests" / "test-runner", folder)
+        shutil.copy(work / "src" / "statistics_schema.json", folder)
+        shutil.copytree(work / "tests" / "java", folder / "java")
+        run("javac", "-nowarn", "-proc:none", "-cp", f"{jars.ensure()}/*", *(folder / "java").glob("*.java"))
+        shutil.rmtree(work)
+    return cached("librdkafka", [sources], make)
 
 
 def order_pipeline():
@@ -107,7 +135,7 @@ def apache_jars():
 fetched = []  # by this process
 POMS = (jars.POM, TESTS_POM, CONNECT_POM, FLINK_POM)
 THINGS = {"jars": apache_jars, "python": python, "kafkajs": kafkajs, "sarama": sarama, "franz-go": franz_go,
-          "order-pipeline": order_pipeline}
+          "librdkafka": librdkafka, "order-pipeline": order_pipeline}
 
 
 def ensure():
@@ -138,12 +166,21 @@ def cached(name, sources, make):
     return folder
 
 
+def debian(checksum, name, folder):
+    """Fetches a file of Debian's archive from the mirror of this machine: it lies beside the package that apt-get knows."""
+    package = {"librdkafka": "librdkafka-dev"}.get(name.split("_")[0], name.split("_")[0])
+    known = run("apt-get", "download", "--print-uris", "-q", package).stdout
+    run("curl", "-sSfL", "--retry", "3", "-o", folder / name, re.search(r"'(.*/)", known)[1] + name.replace("+", "%2b"))
+    if hashlib.sha256((folder / name).read_bytes()).hexdigest() != checksum:
+        raise ui.Failure(f"{name} is not what {LIBRDKAFKA / 'sources.txt'} pins", todo="look at where it came from")
+
+
 def run(*argv, cwd=None, env=None):
     done = subprocess.run([str(a) for a in argv], cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=600)
     if done.returncode != 0:
         raise ui.Failure(f"{Path(argv[0]).name} {argv[1]} failed", tail=(done.stdout + done.stderr).splitlines()[-12:],
-                         todo="check the network path to PyPI, npm, Maven Central and the Go module proxy; then run it again")
+                         todo="check the network path to PyPI, npm, Maven Central, the Go module proxy and Debian's mirror; then run it again")
     return done
 
 
