@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "broker/app/commands.h"
-#include "broker/app/version.h"
+#include "broker/common/version.h"
 
 namespace broker::app {
 

@@ -13,7 +13,7 @@
 #include <sstream>
 #include <vector>
 
-#include "broker/app/version.h"
+#include "broker/common/version.h"
 #include "broker/protocol/api.h"
 
 namespace broker::app {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <map>
 #include <optional>
+
+#include "broker/common/text.h"
 
 namespace broker::client {
 namespace {
@@ -15,19 +16,6 @@ constexpr std::uint16_t kHttpPort = 80;
 constexpr std::uint16_t kHttpsPort = 443;
 
 Error bad_answer(std::string why) { return {ErrorCode::kNetworkException, std::move(why)}; }
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return out;
-}
-
-std::string_view without_blanks(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 std::optional<std::size_t> number_in(std::string_view text, int base) {
   std::size_t value = 0;
@@ -59,7 +47,7 @@ Result<Url> parse_url(const std::string& text) {
   const Error wrong{ErrorCode::kInvalidConfig, "'" + text + "' is no http or https URL"};
   Url url;
   std::string_view rest = text;
-  const std::string scheme = lower_case(rest.substr(0, rest.find("://")));
+  const std::string scheme = lower(rest.substr(0, rest.find("://")));
   if (scheme.size() == rest.size() || (scheme != "http" && scheme != "https")) return wrong;
   url.tls = scheme == "https";
   rest.remove_prefix(scheme.size() + 3);
@@ -101,10 +89,9 @@ Result<std::string> http_body(const std::string& answer) {
     head.remove_prefix(head.find(kLine) + kLine.size());
     const std::string_view line = head.substr(0, head.find(kLine));
     const auto colon = line.find(':');
-    if (colon != line.npos)
-      headers[lower_case(line.substr(0, colon))] = without_blanks(line.substr(colon + 1));
+    if (colon != line.npos) headers[lower(line.substr(0, colon))] = trim(line.substr(colon + 1));
   }
-  if (lower_case(headers["transfer-encoding"]) == "chunked") return unchunked(body);
+  if (lower(headers["transfer-encoding"]) == "chunked") return unchunked(body);
   if (const auto length = headers.find("content-length"); length != headers.end()) {
     const auto size = number_in(length->second, 10);
     if (!size || *size > body.size()) return bad_answer("the answer was cut short");

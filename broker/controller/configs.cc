@@ -4,7 +4,7 @@
 #include <charconv>
 #include <set>
 
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "broker/config/topic_config.h"
 #include "broker/controller/min_insync.h"
 #include "broker/controller/topics.h"
@@ -111,7 +111,7 @@ Result<std::string> change_list(const ConfigResource& resource, const ConfigMap&
     if (append && at == list.end()) list.push_back(part);
     if (!append && at != list.end()) list.erase(at);
   }
-  return config::join(list, ",");
+  return join(list, ",");
 }
 
 using AlterableConfig = protocol::IncrementalAlterConfigsRequest::AlterableConfig;

@@ -82,6 +82,12 @@ ControllerResult<Response> refused(ErrorCode code) {
 
 }  // namespace
 
+security::Principal owner_of(const protocol::CreateDelegationTokenRequest& request,
+                             const security::Principal& requester) {
+  if (request.owner_principal_name.value_or("").empty()) return requester;
+  return {request.owner_principal_type.value_or(""), *request.owner_principal_name};
+}
+
 ControllerResult<protocol::CreateDelegationTokenResponse> decide(
     const DecideContext& context, const protocol::CreateDelegationTokenRequest& request) {
   ControllerResult<protocol::CreateDelegationTokenResponse> out;
@@ -92,9 +98,7 @@ ControllerResult<protocol::CreateDelegationTokenResponse> decide(
   };
   const security::Principal requester =
       context.caller == nullptr ? security::Principal{} : context.caller->principal;
-  security::Principal owner = requester;
-  if (request.owner_principal_name && !request.owner_principal_name->empty())
-    owner = {request.owner_principal_type.value_or(""), *request.owner_principal_name};
+  const security::Principal owner = owner_of(request, requester);
   response.principal_type = owner.type;
   response.principal_name = owner.name;
   response.token_requester_principal_type = requester.type;

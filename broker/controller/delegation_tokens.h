@@ -10,8 +10,12 @@
 
 namespace broker::controller {
 
-/// Delegation tokens (KIP-48). Whoever asks (`context.caller`) is the requester, and the owner
-/// unless the request names another, which the broker has authorized.
+/// Whom the token is to be of: who asks for it, unless the request names another.
+security::Principal owner_of(const protocol::CreateDelegationTokenRequest& request,
+                             const security::Principal& requester);
+
+/// Delegation tokens (KIP-48). Whoever asks (`context.caller`) is the requester; that it may ask
+/// for another owner's, the broker has authorized.
 ControllerResult<protocol::CreateDelegationTokenResponse> decide(
     const DecideContext& context, const protocol::CreateDelegationTokenRequest& request);
 /// By the token's owner or one of its renewers. The HMACs of all tokens are computed to find it: a

@@ -1,5 +1,7 @@
 // CreateDelegationToken, RenewDelegationToken, ExpireDelegationToken, DescribeDelegationToken
 // (KIP-48).
+#include "broker/controller/delegation_tokens.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -91,10 +93,7 @@ void handle_create_delegation_token(Services& services,
   const Access access(services, call);
   const auto& request = call.request;
   const Principal requester = call.principal();
-  const Principal owner =
-      request.owner_principal_name && !request.owner_principal_name->empty()
-          ? Principal{request.owner_principal_type.value_or(""), *request.owner_principal_name}
-          : requester;
+  const Principal owner = controller::owner_of(request, requester);
   const auto refuse = [owner, requester](const Error& error) {
     protocol::CreateDelegationTokenResponse response;
     response.error_code = wire(error.code);

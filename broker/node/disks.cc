@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "broker/common/log.h"
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "broker/metadata/effective_configs.h"
 #include "broker/node/node_impl.h"
 
@@ -38,7 +38,7 @@ void Node::Impl::on_directory_change() {
     const std::string reason = failure ? ": " + failure->detail : "";
     const Error why{ErrorCode::kKafkaStorageError,
                     none_left ? "Shutdown broker because all log dirs in " +
-                                    config::join(config_.log_dirs, ",") + " have failed" + reason
+                                    join(config_.log_dirs, ",") + " have failed" + reason
                               : "Shutdown broker because the metadata log dir " +
                                     config_.metadata_log_dir + " has failed" + reason};
     if (replicating_) replicas_->on_directory_offline();

@@ -19,7 +19,7 @@ Plan draw_plan(std::uint64_t seed) {
   plan.producers = 1 + static_cast<int>(rng.below(2));
   plan.readers = 1;
   plan.groups = 1;
-  plan.pause_between_batches = milliseconds(100 + rng.below(2000));
+  plan.pause_between_batches = milliseconds(300 + rng.below(2000));
   plan.storm = seconds(200 + rng.below(400));
   plan.calm = seconds(3 + rng.below(25));
   // Each run without some of the faults, so that others last long enough to matter.

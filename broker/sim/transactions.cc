@@ -12,14 +12,11 @@ Transactions::Transaction& Transactions::newest(std::int32_t producer) {
   return of_.at(producer).rbegin()->second;
 }
 
-void Transactions::begun(RecordId first) {
-  of_[first.producer][first.number] = {};
-  open_[first.producer] = true;
-}
+void Transactions::begun(RecordId first) { of_[first.producer][first.number] = {}; }
 
 bool Transactions::is_open(std::int32_t producer) const {
-  const auto at = open_.find(producer);
-  return at != open_.end() && at->second;
+  const auto known = of_.find(producer);
+  return known != of_.end() && known->second.rbegin()->second.is_open;
 }
 
 void Transactions::wrote(const TopicPartition& partition, std::optional<Offset> base,
@@ -34,7 +31,7 @@ void Transactions::commit_asked(std::int32_t producer) {
 void Transactions::committed(std::int32_t producer) {
   Transaction& transaction = newest(producer);
   transaction.state = State::kCommitted;
-  open_[producer] = false;
+  transaction.is_open = false;
   ++counts_.committed;
   for (const Piece& piece : transaction.pieces)
     if (piece.base) history_.acknowledged(piece.partition, *piece.base, piece.first, piece.count);
@@ -43,7 +40,7 @@ void Transactions::committed(std::int32_t producer) {
 void Transactions::aborted(std::int32_t producer) {
   Transaction& transaction = newest(producer);
   transaction.state = State::kAborted;
-  open_[producer] = false;
+  transaction.is_open = false;
   ++counts_.aborted;
   if (transaction.read > 0)
     history_.violation("producer " + std::to_string(producer) + ": " +
@@ -52,7 +49,7 @@ void Transactions::aborted(std::int32_t producer) {
 }
 
 void Transactions::left(std::int32_t producer) {
-  open_[producer] = false;
+  newest(producer).is_open = false;
   ++counts_.unknown;
 }
 

@@ -46,6 +46,7 @@ class Transactions {
   };
   struct Transaction {
     State state = State::kOpen;
+    bool is_open = true;  // its producer has not heard how it ended
     std::vector<Piece> pieces;
     std::int64_t read = 0;
     std::int64_t size() const;
@@ -54,7 +55,6 @@ class Transactions {
 
   History& history_;
   std::map<std::int32_t, std::map<std::int64_t, Transaction>> of_;  // by producer, first number
-  std::map<std::int32_t, bool> open_;
   Counts counts_;
 };
 

@@ -143,8 +143,6 @@ void Transactor::step() {
                               again();
                             });
   switch (phase_) {
-    case Phase::kFind:
-      return go(Phase::kInit);
     case Phase::kInit:
       return init();
     case Phase::kBegin:

@@ -27,7 +27,7 @@ class Transactor {
   bool idle() const { return idle_; }
 
  private:
-  enum class Phase { kFind, kInit, kBegin, kWrite, kOffset, kEnd, kLookUp };
+  enum class Phase { kInit, kBegin, kWrite, kOffset, kEnd, kLookUp };
   struct Identity {
     std::int64_t id = -1;
     std::int16_t epoch = -1;
@@ -93,7 +93,7 @@ class Transactor {
   const bool explicit_partitions_;
   Rng rng_;
 
-  Phase phase_ = Phase::kFind;
+  Phase phase_ = Phase::kInit;
   std::uint64_t life_ = 0;
   bool idle_ = false;
   std::optional<io::Endpoint> coordinator_;

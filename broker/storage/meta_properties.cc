@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "broker/common/text.h"
 #include "broker/storage/text.h"
 
 namespace broker::storage {
@@ -11,13 +12,6 @@ constexpr const char* kName = "/meta.properties";
 
 Error bad(const std::string& what) {
   return {ErrorCode::kInvalidConfig, "meta.properties: " + what};
-}
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const std::size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
 /// Java writes ':' and '=' in values with a backslash; ids need no other escape.

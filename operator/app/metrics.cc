@@ -6,9 +6,9 @@
 #include <fstream>
 #include <limits>
 
+#include "broker/common/version.h"
 #include "operator/app/offset_series.h"
 #include "operator/app/series.h"
-#include "operator/app/version.h"
 
 namespace op::app {
 namespace {
@@ -114,7 +114,7 @@ void add_clusters(Series& out, const OperatorMetrics& metrics) {
 std::string metrics_text(controllers::Operator& op, controllers::MetricsCollector& collector,
                          bool leader) {
   Series out;
-  out.gauge("millrace_operator_info", "1", 1, {{"version", kVersion}});
+  out.gauge("millrace_operator_info", "1", 1, {{"version", broker::kVersion}});
   out.gauge("millrace_operator_leader", "1 while this replica acts", leader ? 1 : 0);
   add_loops(out, op.runner());
   // The others see the same resources; counted once they are counted right.

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "broker/common/rng.h"
-#include "operator/app/version.h"
+#include "broker/common/version.h"
 
 namespace op::app {
 namespace {
@@ -65,7 +65,7 @@ Parsed parse_command_line(int argc, char** argv) {
   options.identity = draw_identity();
   CLI::App app("Millrace operator: Clusters, Topics, Users and ACLs as Kubernetes resources",
                "millrace-operator");
-  app.set_version_flag("--version", std::string("millrace-operator ") + kVersion);
+  app.set_version_flag("--version", std::string("millrace-operator ") + broker::kVersion);
   add_kubernetes_options(app, options);
   app.add_option("--pod-labels", options.pod_labels,
                  "key=value labels of the operator's pods, for NetworkPolicies")

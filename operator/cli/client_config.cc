@@ -15,8 +15,8 @@ namespace {
 using broker::Error;
 using broker::ErrorCode;
 using broker::Result;
+using broker::trim;
 using broker::config::bad_value;
-using broker::config::trim;
 using Properties = std::map<std::string, std::string>;
 
 std::string value_of(const Properties& properties, const std::string& key) {
@@ -155,8 +155,8 @@ Result<kafka::ConnectionSpec> parse_client_config(std::string_view text,
   kafka::ConnectionSpec spec;
   ASSIGN_OR_RETURN(spec.brokers, parse_bootstrap(value_of(properties, "bootstrap.servers")));
   const std::string protocol = value_of(properties, "security.protocol");
-  const auto security = broker::parse_security_protocol(
-      broker::config::upper(protocol.empty() ? "PLAINTEXT" : protocol));
+  const auto security =
+      broker::parse_security_protocol(broker::upper(protocol.empty() ? "PLAINTEXT" : protocol));
   if (!security.ok()) return bad_value("security.protocol", security.error().detail);
   spec.tls = uses_tls(*security);
   if (spec.tls) {

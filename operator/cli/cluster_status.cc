@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "broker/metadata/features.h"
 #include "operator/api/acl.h"
 #include "operator/api/json.h"
@@ -14,7 +14,7 @@
 namespace op::cli {
 namespace {
 
-using broker::config::join;
+using broker::join;
 
 using broker::ErrorCode;
 

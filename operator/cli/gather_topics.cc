@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/common/version.h"
 #include "broker/protocol/frame.h"
 #include "broker/protocol/messages/api_versions_request.h"
 #include "broker/protocol/messages/api_versions_response.h"
@@ -274,7 +275,7 @@ Result<KafkaView> gather_cluster(Brokers& brokers) {
   fill_quorum(brokers, view);
   protocol::ApiVersionsRequest versions;
   versions.client_software_name = "millrace";
-  versions.client_software_version = "0.1.0";
+  versions.client_software_version = broker::kVersion;
   if (const auto answer = brokers.ask(std::move(versions)); answer.ok()) {
     for (const auto& feature : answer->finalized_features)
       view.features[feature.name] = feature.max_version_level;

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "broker/common/version.h"
+
 namespace op::cli {
 namespace {
 
@@ -175,7 +177,7 @@ Parsed parse_command_line(int argc, char** argv) {
   Parsed parsed;
   Options& options = parsed.options;
   CLI::App app("Millrace and Kafka clusters: how they are, and what is in them", "millrace");
-  app.set_version_flag("--version", "millrace 0.1.0");
+  app.set_version_flag("--version", std::string("millrace ") + broker::kVersion);
   app.require_subcommand(1);
   app.fallthrough();
   add_target_options(app, options);

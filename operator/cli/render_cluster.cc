@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "broker/metadata/features.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
@@ -8,7 +8,7 @@
 namespace op::cli {
 namespace {
 
-using broker::config::join;
+using broker::join;
 
 constexpr std::size_t kNamed = 5;  // of a long list; the rest is counted
 

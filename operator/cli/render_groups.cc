@@ -1,14 +1,14 @@
 #include <algorithm>
 #include <set>
 
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
 
 namespace op::cli {
 namespace {
 
-using broker::config::join;
+using broker::join;
 
 std::string lower(std::string text) {
   for (char& c : text)

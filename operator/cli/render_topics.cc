@@ -1,13 +1,13 @@
 #include <algorithm>
 
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "operator/cli/render.h"
 #include "operator/cli/table.h"
 
 namespace op::cli {
 namespace {
 
-using broker::config::join;
+using broker::join;
 
 /// "4 on 0, 4 on 1, 4 on 2"; with equal shares "4 each on 0 1 2".
 std::string leaders_text(const TopicView& topic) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "broker/common/rfc3339.h"
-#include "broker/config/text.h"
+#include "broker/common/text.h"
 #include "operator/plan/progress.h"
 
 namespace op::cli {
@@ -84,7 +84,7 @@ std::string ranges(std::vector<std::int32_t> numbers) {
 std::string enumerated(const std::vector<std::string>& words) {
   if (words.size() < 2) return words.empty() ? "" : words.front();
   const std::vector<std::string> head(words.begin(), words.end() - 1);
-  return broker::config::join(head, ", ") + " and " + words.back();
+  return broker::join(head, ", ") + " and " + words.back();
 }
 
 std::string timestamp_text(std::int64_t wall_ms) {

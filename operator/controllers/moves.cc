@@ -104,11 +104,6 @@ plan::PartitionBytes bytes_by_partition(const kafka::LogSizes& sizes) {
   return out;
 }
 
-bool throttle_is_recorded(const api::Cluster& cluster) {
-  const auto& declared = cluster.spec.rebalance.throttle_bytes_per_second;
-  return !declared || cluster.status.throttle_bytes_per_second == declared;
-}
-
 bool apply_throttle(const Context& context, const api::Cluster& cluster,
                     const api::ClusterStatus& status, const broker::metadata::MetadataImage& image,
                     ClusterHandle& handle) {

@@ -22,9 +22,6 @@ void send_moves(const ClusterHandlePtr& handle, const broker::metadata::Metadata
 /// Bytes of one replica of each partition: of the largest one.
 plan::PartitionBytes bytes_by_partition(const kafka::LogSizes& sizes);
 
-/// Whether the limits may be set: the Cluster's status says that they are the operator's.
-bool throttle_is_recorded(const api::Cluster& cluster);
-
 /// Limits that are missing, or that nobody needs any more. Returns whether there is more to do.
 bool apply_throttle(const Context& context, const api::Cluster& cluster,
                     const api::ClusterStatus& status, const broker::metadata::MetadataImage& image,

@@ -89,13 +89,8 @@ Gathered gather(const Context& context, const WorkKey& key, const api::Rebalance
   const auto kept = context.store.get(kube::kConfigMap, document_key(key.object));
   if (kept && !kept->deleting) out.document = decode_document(*kept);
   const bool running = rebalance.status.state == api::RebalanceState::kRunning;
-  const auto& proposal = rebalance.status.proposal;
-  const std::string* refresh = rebalance.metadata.annotation(api::kRefreshAnnotation);
   // Asked only where it is needed: nobody looks at the logs of a cluster at rest.
-  const bool proposes = !proposal || rebalance.status.state == api::RebalanceState::kPlanning ||
-                        proposal->generation != rebalance.metadata.generation ||
-                        (refresh != nullptr && *refresh != proposal->refresh);
-  if (!running && !proposes) return out;
+  if (!running && !plan::wants_new_proposal(rebalance)) return out;
   const auto max_age = running ? kFreshForProgress : kFreshForProposal;
   const auto ask = [&] {
     return target.handle->log_sizes(max_age, [&context, key] { context.enqueue(key); });

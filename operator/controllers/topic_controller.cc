@@ -8,6 +8,7 @@
 #include "operator/api/validate.h"
 #include "operator/controllers/kafka_resource.h"
 #include "operator/controllers/moves.h"
+#include "operator/plan/throttle.h"
 #include "operator/plan/topic_plan.h"
 
 namespace op::controllers {
@@ -75,7 +76,7 @@ Outcome apply_plan(const Context& context, const kube::Object& object, const Wor
   const bool moves = std::any_of(plan.actions.begin(), plan.actions.end(), [](const auto& action) {
     return std::holds_alternative<plan::MoveReplicas>(action);
   });
-  if (moves && target.cluster && !throttle_is_recorded(*target.cluster))
+  if (moves && target.cluster && !plan::throttle_is_recorded(*target.cluster))
     return Outcome::again(kLookForThrottle);
   announce(context, object, plan);
   std::vector<AdminBatcher::Done> dones;  // all begun before the first answer can come

@@ -5,6 +5,7 @@
 
 #include "operator/plan/common.h"
 #include "operator/plan/progress.h"
+#include "operator/plan/throttle.h"
 
 namespace op::plan {
 
@@ -24,8 +25,8 @@ constexpr std::int64_t kProgressEveryMs = 5'000;
 constexpr std::int64_t kLeadPatienceMs = 20'000;
 constexpr std::size_t kElectionsAtOnce = 100;
 
-std::string annotation(const RebalanceInput& in, std::string_view key) {
-  const std::string* value = in.rebalance.metadata.annotation(key);
+std::string annotation(const api::Rebalance& rebalance, std::string_view key) {
+  const std::string* value = rebalance.metadata.annotation(key);
   return value == nullptr ? std::string() : *value;
 }
 
@@ -48,12 +49,6 @@ std::string id_of(const std::vector<PlannedMove>& moves, const std::string& salt
   char text[20];
   std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(hash ^ (hash >> 32)));
   return text;
-}
-
-std::vector<std::int32_t> ids_of(const std::vector<BrokerId>& brokers) {
-  std::vector<std::int32_t> out;
-  for (const BrokerId id : brokers) out.push_back(id.value);
-  return out;
 }
 
 /// Where each partition of the document stands.
@@ -122,8 +117,7 @@ std::optional<Verdict> something_else(const RebalanceInput& in) {
   // One that waits for its window, perhaps for days, holds nobody up.
   if (roll && (roll->node_id || roll->window_opens.empty()))
     return Verdict{reason::kRestartRequired, "pods of the cluster are restarted first"};
-  const auto& throttle = in.cluster.spec.rebalance.throttle_bytes_per_second;
-  if (throttle && in.cluster.status.throttle_bytes_per_second != throttle)
+  if (!throttle_is_recorded(in.cluster))
     return Verdict{reason::kApplying, "the throttle of the cluster is not in its status yet"};
   return broker_is_away(in);
 }
@@ -155,15 +149,8 @@ Verdict awaiting_approval(const RebalanceInput& in, const api::RebalanceProposal
   return {reason::kAwaitingApproval, std::move(message)};
 }
 
-bool wants_new_proposal(const RebalanceInput& in) {
-  const auto& proposal = in.rebalance.status.proposal;
-  if (!proposal || in.rebalance.status.state == RebalanceState::kPlanning) return true;
-  return proposal->generation != in.rebalance.metadata.generation ||
-         proposal->refresh != annotation(in, api::kRefreshAnnotation);
-}
-
 bool is_cancelled(const RebalanceInput& in) {
-  const std::string wish = annotation(in, api::kCancelAnnotation);
+  const std::string wish = annotation(in.rebalance, api::kCancelAnnotation);
   const auto& proposal = in.rebalance.status.proposal;
   return wish == "true" || (proposal && !wish.empty() && wish == proposal->id);
 }
@@ -186,7 +173,7 @@ void plan_proposal(RebalancePlan& plan, const RebalanceInput& in) {
   api::RebalanceProposal out;
   out.id = id_of(proposed.moves, in.rebalance.metadata.uid + in.now);
   out.generation = in.rebalance.metadata.generation;
-  out.refresh = annotation(in, api::kRefreshAnnotation);
+  out.refresh = annotation(in.rebalance, api::kRefreshAnnotation);
   out.made_at = in.now;
   out.partitions = static_cast<std::int64_t>(proposed.moves.size());
   out.replicas = proposed.replicas;
@@ -346,7 +333,7 @@ void miss_document(RebalancePlan& plan, const RebalanceInput& in) {
 void plan_approval(RebalancePlan& plan, const RebalanceInput& in) {
   const api::RebalanceProposal& proposal = *plan.status.proposal;
   const bool approved = in.rebalance.spec.mode == api::RebalanceMode::kAuto ||
-                        annotation(in, api::kApproveAnnotation) == proposal.id;
+                        annotation(in.rebalance, api::kApproveAnnotation) == proposal.id;
   if (!approved) return judge(plan, in, false, awaiting_approval(in, proposal));
   plan.status.progress = api::MoveProgress{};
   plan.status.progress->started_at = in.now;
@@ -354,6 +341,13 @@ void plan_approval(RebalancePlan& plan, const RebalanceInput& in) {
 }
 
 }  // namespace
+
+bool wants_new_proposal(const api::Rebalance& rebalance) {
+  const auto& proposal = rebalance.status.proposal;
+  if (!proposal || rebalance.status.state == RebalanceState::kPlanning) return true;
+  return proposal->generation != rebalance.metadata.generation ||
+         proposal->refresh != annotation(rebalance, api::kRefreshAnnotation);
+}
 
 RebalancePlan plan_rebalance(const RebalanceInput& in) {
   RebalancePlan plan;
@@ -379,7 +373,7 @@ RebalancePlan plan_rebalance(const RebalanceInput& in) {
   plan.status.cluster_id = in.cluster_id;
   const bool is_over =
       plan.status.state == RebalanceState::kDone || plan.status.state == RebalanceState::kCancelled;
-  if (wants_new_proposal(in) || !plan.status.proposal) {
+  if (wants_new_proposal(in.rebalance) || !plan.status.proposal) {
     const Survey found = survey(known);
     if (found.under_way.empty()) {
       plan.wants_finalizer = false;

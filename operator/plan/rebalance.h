@@ -75,6 +75,10 @@ struct RebalancePlan {
 /// image: an operator that starts anew goes on.
 RebalancePlan plan_rebalance(const RebalanceInput& in);
 
+/// Whether the next plan makes a proposal, for which the sizes of logs are needed: there is none,
+/// the resource has changed, or another one was asked for.
+bool wants_new_proposal(const api::Rebalance& rebalance);
+
 /// The goals in their order; RackSpread holds for every other one too. Exposed for tests.
 struct Proposed {
   std::vector<PlannedMove> moves;

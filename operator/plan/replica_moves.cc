@@ -37,6 +37,13 @@ bool is_moving(const PartitionRegistration& partition) {
   return !partition.adding_replicas.empty() || !partition.removing_replicas.empty();
 }
 
+std::vector<std::int32_t> ids_of(const std::vector<BrokerId>& brokers) {
+  std::vector<std::int32_t> out;
+  out.reserve(brokers.size());
+  for (const BrokerId id : brokers) out.push_back(id.value);
+  return out;
+}
+
 std::vector<std::int32_t> target_replicas(const PartitionRegistration& partition) {
   std::vector<std::int32_t> out;
   const auto& removing = partition.removing_replicas;

@@ -21,6 +21,8 @@ struct Move {
   bool operator==(const Move&) const = default;
 };
 
+/// As the numbers that resources and plans have.
+std::vector<std::int32_t> ids_of(const std::vector<broker::BrokerId>& brokers);
 /// What the partition has when the reassignment that is under way is done, or what it has.
 std::vector<std::int32_t> target_replicas(const broker::metadata::PartitionRegistration& partition);
 bool is_moving(const broker::metadata::PartitionRegistration& partition);

@@ -9,6 +9,7 @@
 #include "operator/model/names.h"
 #include "operator/plan/cluster_plan.h"
 #include "operator/plan/common.h"
+#include "operator/plan/replica_moves.h"
 
 namespace op::plan {
 
@@ -304,8 +305,7 @@ ReplicationHealth replication_health(const ClusterInput& in) {
   if (!in.image) return out;
   for (const auto& [id, topic] : in.image->topics.by_id) {
     for (const auto& [index, partition] : topic.partitions) {
-      const bool moving =
-          !partition.adding_replicas.empty() || !partition.removing_replicas.empty();
+      const bool moving = is_moving(partition);
       const bool short_of_isr = partition.isr.size() < partition.replicas.size();
       if (!moving && !short_of_isr) continue;
       // A replica that is being added is not in sync yet, and nothing is wrong.

@@ -136,6 +136,11 @@ void remove_lists(const MetadataImage& image, std::vector<ThrottleChange>& out) 
 
 }  // namespace
 
+bool throttle_is_recorded(const api::Cluster& cluster) {
+  const auto& declared = cluster.spec.rebalance.throttle_bytes_per_second;
+  return !declared || cluster.status.throttle_bytes_per_second == declared;
+}
+
 std::vector<ThrottleChange> throttle_for(const MetadataImage& image, std::int64_t bytes_per_second,
                                          const std::vector<Move>& moves) {
   std::vector<ThrottleChange> out;
@@ -144,8 +149,7 @@ std::vector<ThrottleChange> throttle_for(const MetadataImage& image, std::int64_
     const auto* topic = image.topics.find(move.topic);
     const auto* partition = topic ? topic->partitions.find(move.partition) : nullptr;
     if (!move.replicas || partition == nullptr) continue;
-    std::vector<std::int32_t> have;
-    for (const BrokerId id : partition->replicas) have.push_back(id.value);
+    const std::vector<std::int32_t> have = ids_of(partition->replicas);
     std::vector<std::int32_t> get;
     for (const std::int32_t id : *move.replicas)
       if (std::find(have.begin(), have.end(), id) == have.end()) get.push_back(id);

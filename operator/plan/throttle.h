@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/metadata/image.h"
+#include "operator/api/cluster.h"
 #include "operator/plan/replica_moves.h"
 
 namespace op::plan {
@@ -23,6 +24,9 @@ struct ThrottleChange {
 // does: each broker has a rate as leader and as follower (…replication.throttled.rate), and each
 // topic lists which replicas count (…replication.throttled.replicas): as leaders those that have
 // the partition, as followers those that get it. Without the list the rate means nothing.
+
+/// Whether the limits may be set: the Cluster's status says that they are the operator's.
+bool throttle_is_recorded(const api::Cluster& cluster);
 
 /// What has to be set before these moves begin. A list of "*" is somebody's wish, and has all.
 std::vector<ThrottleChange> throttle_for(const broker::metadata::MetadataImage& image,

@@ -1,21 +1,11 @@
 #include <algorithm>
 
+#include "broker/common/text.h"
 #include "broker/coordinator/group/consumer_records.h"
 #include "broker/coordinator/group/group_shard.h"
 #include "broker/coordinator/group/records.h"
 
 namespace broker::coordinator::group {
-
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
-}  // namespace
 
 Output GroupShard::list(const std::set<std::string>& states, const std::set<std::string>& types,
                         Reply<ListedGroups> reply) const {

@@ -64,7 +64,6 @@ Verdict judge_bumped_epoch(const Transaction& current, const EndTransaction& req
       return request.commit ? refuse(ErrorCode::kInvalidTxnState) : kPrepare;
     case State::kPrepareCommit:
     case State::kPrepareAbort:
-      break;  // above
     case State::kCompleteCommit:
     case State::kCompleteAbort:
       if (!repeated && !same_epoch) return refuse(ErrorCode::kProducerFenced);
