@@ -35,8 +35,11 @@ enum class Defect : std::uint8_t {
   kNoTruncation,                  // a follower does not ask where its epoch ended
   kIsrTooEarly,                   // a follower that lacks records joins the ISR
   // coordinator
-  kOffsetsNotLoaded,   // a new coordinator does not read what the last one wrote
-  kOffsetsAckedEarly,  // before they are committed
+  kOffsetsNotLoaded,     // a new coordinator does not read what the last one wrote
+  kOffsetsAckedEarly,    // before they are committed
+  kLateCommitsAccepted,  // whatever the member's generation or epoch
+  kGivenBeforeRevoked,   // of two members of a consumer group, one still has the partition
+  kSessionsForgotten,    // members that a new coordinator knows from the log never expire
   // transactions
   kUnstableRead,           // read_committed consumers get what is still open
   kAbortsNotIndexed,       // or are not told what was aborted

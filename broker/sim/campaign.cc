@@ -5,6 +5,7 @@
 #include "broker/common/log_sink.h"
 #include "broker/sim/administrator.h"
 #include "broker/sim/cluster.h"
+#include "broker/sim/group_member.h"
 #include "broker/sim/history.h"
 #include "broker/sim/nemesis.h"
 #include "broker/sim/replicas.h"
@@ -37,6 +38,7 @@ class Run {
  private:
   void start_clients();
   void start_transactors();
+  void make_members();
   void look_again();
   void proceed(Duration time);
   bool wait_until_nothing_is_missing(Duration limit);
@@ -59,6 +61,9 @@ class Run {
   std::vector<std::unique_ptr<Producer>> producers_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::vector<std::unique_ptr<OffsetKeeper>> keepers_;
+  Memberships memberships_{history_};
+  std::vector<std::string> groups_with_members_;
+  std::vector<std::unique_ptr<GroupMember>> members_;
   std::vector<std::unique_ptr<Transactor>> transactors_;
   std::unique_ptr<Reader> committed_reader_;           // null: there are no transactors
   std::unique_ptr<Administrator> administrator_;       // null: nobody changes anything
@@ -117,6 +122,7 @@ void Run::start_clients() {
     keepers_.push_back(
         std::make_unique<OffsetKeeper>(context_, "group-" + std::to_string(i), rng.next()));
   }
+  make_members();
   if (plan_.administration)
     administrator_ = std::make_unique<Administrator>(context_, plan_, rng.next());
   if (plan_.transactors > 0) start_transactors();
@@ -128,9 +134,26 @@ void Run::start_clients() {
                    for (const auto& producer : producers_) producer->start();
                    for (const auto& reader : readers_) reader->start();
                    for (const auto& keeper : keepers_) keeper->start();
+                   for (const auto& member : members_) member->start();
                    if (administrator_ != nullptr) administrator_->start();
                  });
   });
+}
+
+void Run::make_members() {
+  Rng rng(plan_.seed + 55);
+  const auto router = [&] {
+    return std::make_unique<Router>(cluster_.clients().main(), cluster_.clients().transport(),
+                                    "member", cluster_.bootstrap(), rng.next());
+  };
+  if (plan_.classic_members > 0) groups_with_members_.push_back("classic");
+  for (int i = 0; i < plan_.classic_members; ++i)
+    members_.push_back(make_classic_member(context_, router(), memberships_, "classic", i,
+                                           plan_.partitions, rng.next()));
+  if (plan_.consumer_members > 0) groups_with_members_.push_back("consumer");
+  for (int i = 0; i < plan_.consumer_members; ++i)
+    members_.push_back(
+        make_consumer_member(context_, router(), memberships_, "consumer", i, rng.next()));
 }
 
 void Run::start_transactors() {
@@ -212,6 +235,15 @@ std::string Run::missing() const {
   for (std::size_t i = 0; i < transactors_.size(); ++i) {
     if (!transactors_[i]->idle()) text += fmt::format(" transactor {} is through;", i);
   }
+  for (const std::string& group : groups_with_members_) {
+    for (int p = 0; p < plan_.partitions; ++p) {
+      const Offset end = history_.acknowledged_end({kTopic, p});
+      const std::int64_t committed = memberships_.committed(group, p);
+      if (committed < end.value)
+        text += fmt::format(" group {} goes on with partition {} from {} to {};", group, p,
+                            committed, end.value);
+    }
+  }
   const auto add_reader = [&](const Reader& reader, const ClientContext& context) {
     for (int p = 0; p < plan_.partitions; ++p) {
       if (reader.at_end(p)) continue;
@@ -256,6 +288,7 @@ Report Run::execute() {
   report.acknowledged = history_.counts().acknowledged;
   report.read = history_.counts().read;
   report.commits = history_.counts().commits;
+  report.handovers = memberships_.handovers();
   report.committed_transactions = transactions_.counts().committed;
   report.aborted_transactions = transactions_.counts().aborted;
   return report;

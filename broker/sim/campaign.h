@@ -19,6 +19,7 @@ struct Report {
   std::uint64_t trace_hash = 0;
   std::uint64_t events = 0, faults = 0, acknowledged = 0, read = 0, commits = 0;
   std::uint64_t committed_transactions = 0, aborted_transactions = 0;
+  std::uint64_t handovers = 0;  // of partitions, from one member of a group to another
 };
 
 /// A readable line for each thing that happens.

@@ -57,6 +57,8 @@ config::BrokerConfig SimNode::config() const {
        {"default.replication.factor", replicas, 0},
        {"min.insync.replicas", plan_.nodes >= 3 ? "2" : "1", 0},
        {"group.initial.rebalance.delay.ms", "0", 0},
+       {"group.consumer.session.timeout.ms", "8000", 0},
+       {"group.consumer.heartbeat.interval.ms", "1000", 0},
        {"replica.lag.time.max.ms", "5000", 0},
        // Snapshots and the truncation of the metadata log belong into every run.
        {"metadata.log.max.record.bytes.between.snapshots", "6000", 0},

@@ -76,8 +76,9 @@ int main(int argc, char** argv) {
       static_cast<unsigned long long>(result.acknowledged),
       static_cast<unsigned long long>(result.read), static_cast<unsigned long long>(result.commits),
       static_cast<unsigned long long>(result.events));
-  std::printf("%llu transactions committed, %llu aborted\n",
+  std::printf("%llu transactions committed, %llu aborted; partitions given to members %llu times\n",
               static_cast<unsigned long long>(result.committed_transactions),
-              static_cast<unsigned long long>(result.aborted_transactions));
+              static_cast<unsigned long long>(result.aborted_transactions),
+              static_cast<unsigned long long>(result.handovers));
   return result.failed > 0 ? 1 : 0;
 }

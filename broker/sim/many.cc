@@ -29,10 +29,11 @@ struct Message {
     report.commits = commits;
     report.committed_transactions = committed_transactions;
     report.aborted_transactions = aborted_transactions;
+    report.handovers = handovers;
     return report;
   }
   std::uint64_t seed, trace_hash, events, faults, acknowledged, read, commits,
-      committed_transactions, aborted_transactions;
+      committed_transactions, aborted_transactions, handovers;
   std::int64_t simulated;
   std::uint64_t violation_bytes;  // 0: none
 };
@@ -128,6 +129,7 @@ class Many {
                             report.commits,
                             report.committed_transactions,
                             report.aborted_transactions,
+                            report.handovers,
                             report.simulated.count(),
                             violation.size()};
       write_all(fd, &message, sizeof message);
@@ -191,6 +193,7 @@ class Many {
     result_.commits += report.commits;
     result_.committed_transactions += report.committed_transactions;
     result_.aborted_transactions += report.aborted_transactions;
+    result_.handovers += report.handovers;
     result_.events += report.events;
     on_report_(report);
   }

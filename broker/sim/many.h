@@ -22,7 +22,7 @@ struct ManyResult {
   std::uint64_t seeds = 0, failed = 0;
   double simulated_hours = 0;
   std::uint64_t faults = 0, acknowledged = 0, read = 0, commits = 0, events = 0;
-  std::uint64_t committed_transactions = 0, aborted_transactions = 0;
+  std::uint64_t committed_transactions = 0, aborted_transactions = 0, handovers = 0;
 };
 
 /// Runs many seeds, `jobs` processes at a time. A process that dies in a seed (a CHECK) is a failed

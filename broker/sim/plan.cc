@@ -35,6 +35,9 @@ Plan draw_plan(std::uint64_t seed) {
   plan.administration = rng.below(2) == 0;
   plan.transactors = static_cast<int>(rng.below(3));
   plan.old_transactors = rng.below(2) == 0;
+  const auto some_members = [&rng] { return rng.below(2) == 0 ? 0 : 2 + int(rng.below(2)); };
+  plan.classic_members = some_members();
+  plan.consumer_members = some_members();
   return plan;
 }
 
@@ -45,6 +48,8 @@ std::string describe(const Plan& plan) {
                   std::chrono::duration_cast<std::chrono::seconds>(plan.storm).count());
   if (plan.transactors > 0)
     text += fmt::format(" {} {}transactors", plan.transactors, plan.old_transactors ? "old " : "");
+  if (plan.classic_members > 0) text += fmt::format(" {} classic members", plan.classic_members);
+  if (plan.consumer_members > 0) text += fmt::format(" {} consumer members", plan.consumer_members);
   const auto add = [&text](bool wanted, const char* what) {
     if (wanted) text += std::string(" ") + what;
   };

@@ -17,6 +17,8 @@ struct Plan {
   int producers = 2;
   int readers = 1;
   int groups = 1;
+  int classic_members = 0;       // of one group; and of another:
+  int consumer_members = 0;      // those of KIP-848
   int transactors = 0;           // transactional producers, on a topic of their own
   bool old_transactors = false;  // as before KIP-890
   Duration pause_between_batches = std::chrono::milliseconds(400);  // of a producer, at most

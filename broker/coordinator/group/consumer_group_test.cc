@@ -71,6 +71,34 @@ TEST(ConsumerGroup, AMemberThatFallsSilentLosesItsPartitions) {
   EXPECT_EQ(ConsumerHarness::text(h.beat({.member = "b", .epoch = h.epoch_of("b")})), "0,1");
 }
 
+// Found by the simulation (seed 370): members stayed for ever, and nobody got their partitions.
+TEST(ConsumerGroup, AMemberThatLeavesIsRemovedWhenItCanBeWritten) {
+  ConsumerHarness h({{"orders", 2}});
+  h.join("a");
+  h.advance(1s);
+  h.join("b");
+  h.write_error = ErrorCode::kCoordinatorNotAvailable;  // too few replicas are in sync
+  h.beat({.member = "b", .epoch = -1});
+  h.advance(1s);
+  h.write_error = ErrorCode::kNone;
+  h.advance(1s);
+  EXPECT_EQ(h.error({.member = "b", .epoch = 2}), ErrorCode::kUnknownMemberId);
+  EXPECT_EQ(h.error({.member = "a", .epoch = 2}), ErrorCode::kNone);
+}
+
+TEST(ConsumerGroup, ASilentMemberIsRemovedWhenItCanBeWritten) {
+  ConsumerHarness h({{"orders", 2}});
+  h.join("a");
+  h.advance(1s);
+  h.join("b");
+  h.write_error = ErrorCode::kCoordinatorNotAvailable;
+  h.advance(50s);
+  h.write_error = ErrorCode::kNone;
+  h.advance(1s);
+  EXPECT_EQ(h.error({.member = "a", .epoch = 2}), ErrorCode::kUnknownMemberId);
+  EXPECT_EQ(h.error({.member = "b", .epoch = 2}), ErrorCode::kUnknownMemberId);
+}
+
 TEST(ConsumerGroup, AMemberThatKeepsWhatIsRevokedIsFenced) {
   ConsumerHarness h({{"orders", 2}});
   h.join("a");

@@ -11,6 +11,12 @@ using protocol::ConsumerGroupHeartbeatRequest;
 using protocol::ConsumerGroupHeartbeatResponse;
 using std::chrono::milliseconds;
 
+namespace {
+
+constexpr milliseconds kRemovalRetry{500};  // as Kafka's timers do
+
+}  // namespace
+
 Result<void> check_instance(const ConsumerMember* owner, const std::string& member_id,
                             const std::string& instance_id) {
   if (!owner)
@@ -72,7 +78,16 @@ void GroupShard::remove_consumer_members(const std::string& group_id, const Cons
       out.records.push_back(consumer_regex_tombstone(group_id, regex));
   const std::int64_t hash = metadata_hash(group.subscribed_topics(change), *ports_.image());
   out.records.push_back(consumer_epoch_record(group_id, group.epoch + 1, hash));
-  for (const std::string& id : members) consumer_timers_.erase({group_id, id});
+  for (const std::string& id : members) expect_removal(group_id, id, now);
+}
+
+void GroupShard::expect_removal(const std::string& group_id, const std::string& member_id,
+                                const Now& now) {
+  ConsumerTimers& timers = consumer_timers_[{group_id, member_id}];
+  timers.rebalance.due.reset();
+  timers.join.due.reset();
+  timers.sync.due.reset();
+  touch_consumer_session(group_id, member_id, kRemovalRetry, now);
 }
 
 void GroupShard::expel_consumer(const std::string& group_id, const std::string& member_id,

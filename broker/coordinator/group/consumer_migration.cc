@@ -130,7 +130,7 @@ void GroupShard::downgrade(const std::string& group_id, const ConsumerGroup& gro
   }
   remove_consumer_group(group_id, group, out.records);
   out.records.push_back(group_record(classic, assignments, now.wall));
-  for (const auto& [id, member] : group.members()) consumer_timers_.erase({group_id, id});
+  for (const std::string& id : leaving) expect_removal(group_id, id, now);
   Downgraded& downgraded = downgraded_[group_id];
   downgraded.rebalance = rebalance;
   arm(downgraded.deadline, now.now, {TimerKind::kDowngraded, group_id, {}});

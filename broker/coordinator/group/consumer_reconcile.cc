@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
+
 namespace broker::coordinator::group {
 
 namespace {
@@ -36,7 +38,8 @@ Difference compare(const ConsumerMember& member, const Reconciliation& in) {
       if (has(difference.kept, topic, partition)) continue;
       // What the member itself is about to give up is nobody else's.
       const bool taken = in.partition_epoch(topic, partition) != -1 &&
-                         !has(member.pending_revocation, topic, partition);
+                         !has(member.pending_revocation, topic, partition) &&
+                         !has_defect(Defect::kGivenBeforeRevoked);
       if (taken)
         difference.waits_for_others = true;
       else

@@ -113,6 +113,7 @@ Result<void> GroupShard::replay_consumer_member(protocol::Reader& key, const Rec
                                    record, kGroupOffsetsTopic));
   if (!value) {
     if (ConsumerGroup* known = find_consumer_group(at.group_id)) known->remove(at.member_id);
+    consumer_timers_.erase({at.group_id, at.member_id});
     return {};
   }
   ConsumerGroup& group = consumer_group(at.group_id);

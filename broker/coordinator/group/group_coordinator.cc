@@ -55,11 +55,11 @@ GroupCoordinator::GroupCoordinator(const GroupOptions& options,
       workers_(workers),
       view_(std::make_shared<const View>(View{std::make_shared<metadata::MetadataImage>(), {}})),
       runtime_(runtime_options, replicas,
-               [this, seed](std::int32_t partition) {
-                 // Member ids are never drawn twice, whichever shard draws them.
+               [this, seed](std::int32_t) {
+                 // Member ids are never drawn twice, whichever shard draws them: also not by the
+                 // one that takes over again what this broker coordinated before.
                  return std::make_unique<GroupShard>(
-                     options_, ports(),
-                     seed + static_cast<std::uint64_t>(partition) * 0x632be59bd9b4e019ULL);
+                     options_, ports(), seed + shards_made_.fetch_add(1) * 0x632be59bd9b4e019ULL);
                }),
       calls_(runtime_, replicas.strands()) {}
 

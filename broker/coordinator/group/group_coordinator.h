@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -112,6 +113,7 @@ class GroupCoordinator {
   replication::ReplicaManager& replicas_;
   io::WorkerPool& workers_;
   io::Published<View> view_;
+  std::atomic<std::uint64_t> shards_made_ = 0;  // on the strands of their partitions
   CoordinatorRuntime runtime_;
   ShardCalls<GroupShard> calls_;
 };

@@ -186,6 +186,23 @@ TEST_P(Coordinator, WithoutLeadershipItIsNotTheCoordinator) {
   EXPECT_TRUE(list().groups.empty());
 }
 
+// Found by the simulation (seed 468): two clients that were one member each read everything.
+TEST_P(Coordinator, WhatTakesOverAgainDrawsOtherMemberIds) {
+  create_offsets_topic();
+  protocol::JoinGroupRequest join;
+  join.group_id = "team";
+  join.protocol_type = "consumer";
+  join.session_timeout_ms = 10'000;
+  join.protocols.push_back({.name = "range"});
+  const std::string first = (*call(&GroupCoordinator::join_group, join, 9))->member_id;
+  broker.delete_topic(std::string(kGroupOffsetsTopic), kOffsets);
+  coordinator->apply(broker.publish());
+  create_offsets_topic();
+  const std::string second = (*call(&GroupCoordinator::join_group, join, 9))->member_id;
+  EXPECT_FALSE(second.empty());
+  EXPECT_NE(first, second);
+}
+
 TEST_P(Coordinator, ADeletedTopicsOffsetsGo) {
   create_offsets_topic();
   broker.create_topic("orders", replication::testing::kOrders, 1);

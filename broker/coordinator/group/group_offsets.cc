@@ -1,3 +1,4 @@
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/coordinator/group/consumer_records.h"
 #include "broker/coordinator/group/group_shard.h"
@@ -30,6 +31,7 @@ ErrorCode commit_error(ErrorCode error) {
 
 ErrorCode GroupShard::check_commit(const CallContext& call, const OffsetCommitRequest& request,
                                    const Now& now) {
+  if (has_defect(Defect::kLateCommitsAccepted)) return ErrorCode::kNone;
   const std::int32_t generation = request.generation_id_or_member_epoch;
   Group* group = find_mutable(request.group_id);
   if (!group) {
@@ -55,7 +57,7 @@ ErrorCode GroupShard::check_commit(const CallContext& call, const OffsetCommitRe
 Result<Record> GroupShard::commit_record(const Group* group, const std::string& group_id,
                                          const CommitOrigin& from, const TopicPartition& at,
                                          const Uuid& topic_id, CommittedOffset offset) const {
-  if (group && group->consumer) {
+  if (group && group->consumer && !has_defect(Defect::kLateCommitsAccepted)) {
     const ErrorCode error =
         check_consumer_partition(*group->consumer, from, topic_id, at.partition);
     if (error != ErrorCode::kNone) return error;

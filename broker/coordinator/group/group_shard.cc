@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "broker/common/defect.h"
 #include "broker/common/log.h"
 #include "broker/common/topic_name.h"
 #include "broker/coordinator/group/consumer_records.h"
@@ -156,6 +157,7 @@ void GroupShard::forget_if_unused(const std::string& group_id) {
 
 void GroupShard::on_loaded(const Now& now) {
   for (auto& [id, group] : groups_) {
+    if (has_defect(Defect::kSessionsForgotten)) break;
     for (auto& [member_id, member] : group.members) touch_session(group, member, now);
     if (group.consumer) arm_consumer_group(id, *group.consumer, now);
   }

@@ -209,6 +209,9 @@ class GroupShard final : public Shard {
                               const std::optional<OwnedTopics>& owned);
   void remove_consumer_members(const std::string& group_id, const ConsumerGroup& group,
                                const std::set<std::string>& members, const Now& now, Output& out);
+  /// The record that removes the member ends its timers. While it is refused (too few replicas are
+  /// in sync) the member is still there, and is expelled again and again until it is not.
+  void expect_removal(const std::string& group_id, const std::string& member_id, const Now& now);
   void expel_consumer(const std::string& group_id, const std::string& member_id,
                       std::string_view why, const Now& now, Output& out);
   ConsumerSettings consumer_settings(const std::string& group_id,
