@@ -170,7 +170,7 @@ void Nemesis::contest_vote() {
 void Nemesis::stumble(SimNode& node, int times) {
   auto& scheduler = cluster_.scheduler();
   if (times == 0 || ended_) return;
-  if (node.state() != SimNode::State::kDown) {
+  if (node.state() != SimNode::State::kDown && may_die(node, false)) {
     note_death(node, false);
     node.kill();
     start_again(node, milliseconds(1), milliseconds(30));
