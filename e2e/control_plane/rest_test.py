@@ -1,4 +1,4 @@
-"""At rest nothing is written: not by an operator that waits, not by one that was started again, not for what is applied again."""
+"""At rest nothing is written: not by an operator that waits, not by one that was started again."""
 
 import time
 
