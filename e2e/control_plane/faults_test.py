@@ -80,7 +80,8 @@ def test_slow(calm, took):
     arrives(calm, took, "slow", faults.slow(1.0))
 
 
-@pytest.mark.parametrize("code,reason", [(409, "Conflict"), (500, "InternalError"), (503, "ServiceUnavailable")])
+@pytest.mark.parametrize("code,reason", [pytest.param(409, "Conflict", marks=pytest.mark.full),
+                                         pytest.param(500, "InternalError", marks=pytest.mark.full), (503, "ServiceUnavailable")])
 def test_refused_for_a_while(calm, took, code, reason):
     refusal = faults.only(lambda r: r.is_write, faults.refuse(code, reason, "not now, says the test"))
     said = arrives(calm, took, f"code-{code}", refusal, lasting=WHILE_SECONDS)
@@ -116,6 +117,7 @@ def test_watches_from_a_version_that_is_gone(calm, took):
     arrives(calm, took, "gone", faults.gone, bound=6 * KINDS_WATCHED)
 
 
+@pytest.mark.full  # a list is doubted for a minute
 def test_a_list_of_before(calm, took):
     """Another API server, whose cache is behind: what it does not know is not gone, and what it knows is not how it is."""
     stale = faults.Stale()
@@ -144,7 +146,8 @@ def test_answers_lost_after_the_write_was_done(calm, took):
     assert made == {"secrets lost made": 1}
 
 
-@pytest.mark.parametrize("resource", ["statefulsets", "secrets", "topics", "topics/status"])
+@pytest.mark.parametrize("resource", [pytest.param("statefulsets", marks=pytest.mark.full), "secrets", "topics",
+                                      pytest.param("topics/status", marks=pytest.mark.full)])
 def test_a_webhook_in_the_way(calm, took, resource):
     name = f"hook-{resource.replace('/', '-')}"
     message = 'admission webhook "guard.example.com" denied the request: says the test'
